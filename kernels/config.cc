@@ -1,0 +1,87 @@
+#include "kernels/config.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "kernels/names.h"
+#include "kernels/status_macros.h"
+
+namespace moetune {
+namespace {
+
+bool IsParameterName(std::string_view name) {
+  const auto lower = [](char c) { return c >= 'a' && c <= 'z'; };
+  return !name.empty() && lower(name[0]) && std::ranges::all_of(name, [&](char c) {
+    return lower(c) || (c >= '0' && c <= '9') || c == '_';
+  });
+}
+
+}  // namespace
+
+Config::Config(std::initializer_list<std::pair<std::string_view, int64_t>> values) {
+  for (const auto& [name, value] : values) Set(name, value);
+}
+
+void Config::Set(std::string_view name, Values values) {
+  const auto at = std::ranges::lower_bound(
+      entries_, name, {}, [](const Entry& entry) { return std::string_view(entry.first); });
+  if (at != entries_.end() && at->first == name) {
+    at->second = std::move(values);
+  } else {
+    entries_.insert(at, {std::string(name), std::move(values)});
+  }
+}
+
+const Config::Values* Config::Find(std::string_view name) const {
+  // A dozen entries: a linear scan beats the branches of a binary search.
+  for (const Entry& entry : entries_) {
+    if (entry.first == name) return &entry.second;
+  }
+  return nullptr;
+}
+
+int64_t Config::Get(std::string_view name, int64_t fallback) const {
+  const Values* values = Find(name);
+  return values == nullptr || values->empty() ? fallback : values->front();
+}
+
+std::string Config::Text() const {
+  return absl::StrJoin(entries_, " ", [](std::string* out, const Entry& entry) {
+    absl::StrAppendFormat(out, "%s=%s", entry.first, absl::StrJoin(entry.second, ","));
+  });
+}
+
+absl::StatusOr<Config> ParseConfig(std::string_view text) {
+  Config config;
+  while (!text.empty()) {
+    const size_t end = text.find(' ');
+    const std::string_view word = text.substr(0, end);
+    text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
+    if (word.empty()) continue;
+    const size_t equals = word.find('=');
+    const std::string_view name = word.substr(0, equals);
+    if (equals == std::string_view::npos || !IsParameterName(name)) {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "config: '%s' is not NAME=INTEGER[,INTEGER...], with NAME in lower case", word));
+    }
+    if (config.Find(name) != nullptr) {
+      return absl::InvalidArgumentError(absl::StrFormat("config: '%s' stands twice", name));
+    }
+    Config::Values values;
+    std::string_view list = word.substr(equals + 1);
+    while (true) {
+      const size_t comma = list.find(',');
+      ASSIGN_OR_RETURN(const int64_t value,
+                       ParseInteger(absl::StrFormat("config: %s", name), list.substr(0, comma),
+                                    -(int64_t{1} << 53), int64_t{1} << 53));
+      values.push_back(value);
+      if (comma == std::string_view::npos) break;
+      list.remove_prefix(comma + 1);
+    }
+    config.Set(name, std::move(values));
+  }
+  return config;
+}
+
+}  // namespace moetune

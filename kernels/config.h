@@ -1,0 +1,56 @@
+// Config: the tunable parameters of a family, as a sorted name -> integer list. It means nothing
+// without its family. Canonical text: "block_m=128 stages=4"; a list joins its integers with ','.
+#ifndef MOETUNE_KERNELS_CONFIG_H_
+#define MOETUNE_KERNELS_CONFIG_H_
+
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace moetune {
+
+class Config {
+ public:
+  using Values = std::vector<int64_t>;
+  using Entry = std::pair<std::string, Values>;
+
+  Config() = default;
+  Config(std::initializer_list<std::pair<std::string_view, int64_t>> values);
+
+  // Replaces or adds; keeps the entries sorted by name.
+  void Set(std::string_view name, Values values);
+  void Set(std::string_view name, int64_t value) { Set(name, Values{value}); }
+
+  // The first integer of `name`, or `fallback` where the config has no such parameter.
+  int64_t Get(std::string_view name, int64_t fallback = 0) const;
+  const Values* Find(std::string_view name) const;
+
+  const std::vector<Entry>& entries() const { return entries_; }
+  bool empty() const { return entries_.empty(); }
+
+  std::string Text() const;
+
+  friend bool operator==(const Config&, const Config&) = default;
+  friend auto operator<=>(const Config&, const Config&) = default;
+
+  template <typename H>
+  friend H AbslHashValue(H h, const Config& config) {
+    return H::combine(std::move(h), config.entries_);
+  }
+
+ private:
+  std::vector<Entry> entries_;
+};
+
+// Reads Config::Text(). Names are [a-z][a-z0-9_]*, each at most once; anything else is an error
+// that names the offending word.
+absl::StatusOr<Config> ParseConfig(std::string_view text);
+
+}  // namespace moetune
+
+#endif  // MOETUNE_KERNELS_CONFIG_H_

@@ -1,0 +1,27 @@
+// The argument struct of every kernel: read by the host compilers and by NVRTC, so it uses only
+// built-in types. Pointers are device addresses; unused ones are null.
+#ifndef MOETUNE_KERNELS_DEVICE_ARGS_H_
+#define MOETUNE_KERNELS_DEVICE_ARGS_H_
+
+namespace moetune {
+
+struct MoeArgs {
+  const void* x;           // activations: (tokens, k) with gather, else (rows, k) in expert order
+  const void* w;           // weights: (experts, n, k), k contiguous
+  void* y;                 // output: (rows, n) in expert order; with scatter (tokens * top_k, n),
+                           // of which the routed slots are written
+  const void* row_counts;  // (experts,) rows of each expert, int32 or int64
+  const void* row_index;   // (rows,) slot = token * top_k + j of each expert-sorted row
+  const void* scale;       // (tokens * top_k,) weights in slot order
+
+  long long tokens;
+  long long rows;  // capacity of the launch: at least the sum of row_counts
+  long long experts;
+  long long top_k;
+  long long n;
+  long long k;
+};
+
+}  // namespace moetune
+
+#endif  // MOETUNE_KERNELS_DEVICE_ARGS_H_

@@ -1,0 +1,213 @@
+#include "kernels/cost_model.h"
+
+#include <cmath>
+#include <string_view>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "kernels/registry.h"
+#include "tests/testing/fictional_devices.h"
+
+namespace moetune {
+namespace {
+
+using testing::HasSubstr;
+
+Problem Parse(std::string_view key) {
+  const absl::StatusOr<Problem> problem = ParseProblem(key);
+  EXPECT_TRUE(problem.ok()) << problem.status();
+  return problem.value_or(Problem());
+}
+
+// Small and large models, decoding and prefilling, of every kind of routing and dtype.
+std::vector<Problem> ManyProblems() {
+  std::vector<Problem> problems;
+  for (const std::string_view key : {"forward/bf16/plain/e1/t1x1/n64/k64/balanced",
+                                     "forward/bf16/gather/e128/t1x8/n1536/k2048/softmax",
+                                     "forward/fp16-fp32/scatter+scale/e256/t1x8/n7168/k2048/zipf",
+                                     "forward/bf16/gather/e16/t1x1/n16384/k5120/softmax+zipf",
+                                     "forward/bf16/scatter/e8/t1x2/n4096/k14336/counts-00000001",
+                                     "forward/fp32/plain/e60/t1x4/n1/k1/softmax"}) {
+    for (const int64_t tokens : {1, 3, 100, 4096, 1'000'000}) {
+      Problem problem = Parse(key);
+      problem.tokens = tokens;
+      problem.rows = tokens * problem.shape.top_k;
+      problems.push_back(problem);
+    }
+  }
+  return problems;
+}
+
+// At most about 50 of the legal candidates of each family, spread over its space.
+std::vector<Candidate> SomeCandidates(const Problem& problem, const DeviceSpec& device) {
+  std::vector<Candidate> candidates;
+  for (const Family* family : Families()) {
+    const std::vector<Config> legal = EnumerateLegal(*family, problem, device);
+    for (size_t i = 0; i < legal.size(); i += legal.size() / 50 + 1) {
+      candidates.push_back({family, legal[i]});
+    }
+  }
+  return candidates;
+}
+
+double DefaultUs(const Problem& problem, const DeviceSpec& device) {
+  return EstimateUs(problem, DefaultCandidate(problem, device).value(), device, nullptr);
+}
+
+TEST(EstimateUs, IsFiniteAndNeverBelowTheFloor) {
+  for (const Problem& problem : ManyProblems()) {
+    for (const DeviceSpec& device : {Fiction100(), Fable75(), *FindKnownDevice("h200")}) {
+      const double floor = FloorUs(problem, device);
+      EXPECT_GT(floor, 0);
+      for (const Candidate& candidate : SomeCandidates(problem, device)) {
+        const double us = EstimateUs(problem, candidate, device, nullptr);
+        ASSERT_TRUE(std::isfinite(us)) << ProblemKey(problem);
+        ASSERT_GT(us, floor) << ProblemKey(problem) << " " << candidate.config.Text() << " on "
+                             << device.name;
+      }
+    }
+  }
+}
+
+TEST(EstimateUs, GrowsWithTheWork) {
+  const DeviceSpec device = FindKnownDevice("h200").value();
+  for (const Problem& problem : ManyProblems()) {
+    if (problem.tokens > 10000) continue;
+    for (const Candidate& candidate : SomeCandidates(problem, device)) {
+      const double us = EstimateUs(problem, candidate, device, nullptr);
+      const auto of = [&](auto change) {
+        Problem larger = problem;
+        change(larger);
+        return EstimateUs(larger, candidate, device, nullptr);
+      };
+      // Not strictly: in a small problem more tiles keep more of the memory busy.
+      EXPECT_GT(of([](Problem& p) { p.tokens *= 4, p.rows *= 4; }), 0.85 * us);
+      EXPECT_GT(of([](Problem& p) { p.shape.n *= 4; }), 0.85 * us);
+      EXPECT_GT(of([](Problem& p) { p.shape.k *= 64; }), us);
+    }
+  }
+}
+
+TEST(EstimateUs, TheBestOfAllConfigsGrowsWithTokens) {
+  for (Problem problem : ManyProblems()) {
+    if (problem.tokens != 1) continue;
+    const double one_us = DefaultUs(problem, Fiction100());
+    double last_us = one_us;
+    for (problem.tokens = 4; problem.tokens <= 1 << 20; problem.tokens *= 4) {
+      problem.rows = problem.tokens * problem.shape.top_k;
+      const double us = DefaultUs(problem, Fiction100());
+      EXPECT_GT(us, 0.9 * last_us) << ProblemKey(problem);
+      last_us = us;
+    }
+    EXPECT_GT(last_us, 2 * one_us) << ProblemKey(problem);
+  }
+}
+
+TEST(EstimateUs, AFasterDeviceIsNotSlower) {
+  for (const Problem& problem : ManyProblems()) {
+    EXPECT_LE(DefaultUs(problem, Fiction200()), DefaultUs(problem, Fiction100()))
+        << ProblemKey(problem);
+  }
+}
+
+TEST(EstimateUs, KnownFactsCount) {
+  const Problem problem = Parse("forward/bf16/plain/e16/t64x1/n4096/k4096");
+  const Candidate candidate = {
+      FindFamily("reference").value(),
+      {{"block_k", 32}, {"block_m", 16}, {"block_n", 32}, {"threads", 64}}};
+  const auto us = [&](const KernelFacts& facts) {
+    return EstimateUs(problem, candidate, Fiction100(), &facts);
+  };
+  const KernelFacts unknown;
+  EXPECT_EQ(us(unknown), EstimateUs(problem, candidate, Fiction100(), nullptr));
+  EXPECT_GT(us({.resident_ctas = 1}), us({.resident_ctas = 8})) << "fewer loads in flight";
+  EXPECT_GT(us({.registers = 255, .static_shared_bytes = 200'000}), us(unknown));
+}
+
+TEST(EstimateUs, TheSizesOfKeysDoNotOverflow) {
+  for (const std::string_view key :
+       {"forward/bf16/plain/e1/t1x1/n1/k1/balanced", "forward/bf16/plain/e1073741824/t1x1/n1/k1",
+        "forward/bf16/plain/e1073741824/t1x1/n1/k1/balanced",
+        "forward/fp32/plain/e1/t1073741824x1/n64/k1073741",
+        "forward/bf16/plain/e1/t1x1/n1073741824/k900000",
+        "forward/bf16/plain/e1/t1x1/n1/k1073741824", "forward/bf16/plain/e1/t1073741824x1/n1/k1",
+        "forward/bf16/scatter/e1000000/t134217728x8/n16/k1000000"}) {
+    const Problem problem = Parse(key);
+    for (const DeviceSpec& device : {Fiction100(), Fable75()}) {
+      const absl::StatusOr<Candidate> chosen = DefaultCandidate(problem, device);
+      ASSERT_TRUE(chosen.ok()) << chosen.status();
+      const double us = EstimateUs(problem, *chosen, device, nullptr);
+      EXPECT_TRUE(std::isfinite(us) && us >= FloorUs(problem, device)) << key << ": " << us;
+    }
+  }
+}
+
+TEST(FloorUs, IsTheLargerOfComputeAndMemory) {
+  const DeviceSpec device = Fiction100();
+  // 8192 rows: 2 * 8192 * 8192 * 8192 flops at 700 TFLOP/s.
+  EXPECT_NEAR(FloorUs(Parse("forward/bf16/plain/e8/t8192x1/n8192/k8192/balanced"), device),
+              2 * std::pow(8192, 3) / 700e6, 1);
+  EXPECT_NEAR(FloorUs(Parse("forward/fp32/plain/e8/t8192x1/n8192/k8192/balanced"), device),
+              2 * std::pow(8192, 3) / 50e6, 1)
+      << "fp32 runs on FMAs";
+  // 8 rows touch 8 of the 128 experts: their weights at 3600 GB/s.
+  EXPECT_NEAR(FloorUs(Parse("forward/bf16/plain/e128/t1x8/n4096/k4096/balanced"), device),
+              (8.0 * 4096 * 4096 + 8 * 4096 * 2) * 2 / 3600e3, 0.01);
+}
+
+TEST(FloorUs, SkewedRoutingTouchesFewerExperts) {
+  const DeviceSpec device = Fiction100();
+  EXPECT_LT(FloorUs(Parse("forward/bf16/plain/e128/t32x8/n4096/k4096/softmax"), device),
+            FloorUs(Parse("forward/bf16/plain/e128/t32x8/n4096/k4096/balanced"), device));
+}
+
+TEST(DefaultCandidate, IsTheLegalOneOfLeastEstimate) {
+  const DeviceSpec device = Fiction100();
+  for (const std::string_view key :
+       {"forward/bf16/gather/e128/t16x8/n1536/k2048", "forward/fp32/plain/e7/t100x2/n33/k5"}) {
+    const Problem problem = Parse(key);
+    const double least = DefaultUs(problem, device);
+    for (const Family* family : Families()) {
+      for (const Config& config : EnumerateLegal(*family, problem, device)) {
+        EXPECT_LE(least, EstimateUs(problem, {family, config}, device, nullptr));
+      }
+    }
+  }
+}
+
+TEST(DefaultCandidate, IsLegalForEveryProblemOnEveryKnownDevice) {
+  for (const Problem& problem : ManyProblems()) {
+    for (const KnownDevice& known : KnownDevices()) {
+      const absl::StatusOr<Candidate> chosen = DefaultCandidate(problem, known.spec);
+      ASSERT_TRUE(chosen.ok()) << chosen.status();
+      EXPECT_TRUE(IsLegal(*chosen->family, problem, chosen->config, known.spec))
+          << ProblemKey(problem) << " on " << known.alias;
+    }
+  }
+}
+
+TEST(DefaultCandidate, SaysThatNothingRunsOnAnOldDevice) {
+  const absl::Status status =
+      DefaultCandidate(Parse("forward/bf16/plain/e8/t1x1/n8/k8"), Relic30()).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(status.message(), HasSubstr("no kernel family runs forward/bf16/plain/e8/t1x1/n8/k8/"
+                                          "softmax on Relic 30 (sm_30)"));
+}
+
+TEST(ResidentCtas, IsBoundByThreadsSharedMemoryAndRegisters) {
+  const DeviceSpec device = Fiction100();  // 2048 threads, 233,472 bytes and 65,536 registers an SM
+  EXPECT_EQ(ResidentCtas(device, {.threads = 256}, 0), 8);
+  EXPECT_EQ(ResidentCtas(device, {.threads = 256, .dynamic_shared_bytes = 100'000}, 0), 2);
+  EXPECT_EQ(ResidentCtas(device, {.threads = 256, .dynamic_shared_bytes = 116'736}, 0), 1)
+      << "half the memory of an SM, but the system keeps some of each CTA's";
+  EXPECT_EQ(ResidentCtas(device, {.threads = 256}, 64), 4);
+  EXPECT_EQ(ResidentCtas(device, {.threads = 256}, 65), 3) << "registers come by eights";
+  EXPECT_EQ(ResidentCtas(device, {.threads = 1024, .dynamic_shared_bytes = 230'000}, 255), 1);
+  EXPECT_EQ(ResidentCtas(Fable75(), {.threads = 256}, 0), 4);
+  DeviceSpec consumer = Fiction100();
+  consumer.compute_capability = 89;
+  EXPECT_EQ(ResidentCtas(consumer, {.threads = 256}, 0), 6);
+}
+
+}  // namespace
+}  // namespace moetune
