@@ -1,0 +1,73 @@
+#include "db/memory_store.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "db/mutex.h"
+#include "kernels/status_macros.h"
+
+namespace moetune {
+namespace {
+
+class MemoryStore : public Store {
+ public:
+  explicit MemoryStore(OpenMode mode) : mode_(mode) {}
+
+  absl::StatusOr<int> Append(std::span<const Record> batch) override {
+    MutexLock lock(mutex_);
+    RETURN_IF_ERROR(CheckOpen());
+    if (mode_ == OpenMode::kReadOnly) {
+      return absl::FailedPreconditionError("the log in memory was opened read-only");
+    }
+    for (const Record& record : batch) RETURN_IF_ERROR(ValidateRecord(record));
+    int added = 0;
+    for (const Record& record : batch) {
+      if (!uuids_.insert(record.uuid).second) continue;
+      records_.push_back(record);
+      records_.back().sequence = static_cast<int64_t>(records_.size());
+      ++added;
+    }
+    return added;
+  }
+
+  absl::StatusOr<ScanResult> Scan(int64_t since, RecordKinds kinds) override {
+    MutexLock lock(mutex_);
+    RETURN_IF_ERROR(CheckOpen());
+    const auto size = static_cast<int64_t>(records_.size());
+    ScanResult result{.database_id = id_, .last_sequence = size};
+    for (int64_t i = std::max<int64_t>(since, 0); i < size; ++i) {
+      const Record& record = records_[static_cast<size_t>(i)];
+      if (kinds & (1u << record.row.index())) result.records.push_back(record);
+    }
+    return result;
+  }
+
+  absl::Status Close() override {
+    MutexLock lock(mutex_);
+    closed_ = true;
+    records_.clear();
+    uuids_.clear();
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status CheckOpen() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (!closed_) return absl::OkStatus();
+    return absl::FailedPreconditionError("the log in memory is closed");
+  }
+
+  const OpenMode mode_;
+  const std::string id_ = NewUuid();
+  Mutex mutex_;
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<Record> records_ ABSL_GUARDED_BY(mutex_);  // record i has sequence i + 1
+  absl::flat_hash_set<std::string> uuids_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace
+
+std::unique_ptr<Store> NewMemoryStore(OpenMode mode) { return std::make_unique<MemoryStore>(mode); }
+
+}  // namespace moetune
