@@ -1,0 +1,81 @@
+#include "runtime/kernel.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "kernels/status_macros.h"
+
+namespace moetune {
+namespace {
+
+constexpr const char* kEntry = "moe_kernel";
+
+std::string CandidateText(const Candidate& candidate) {
+  return absl::StrFormat("%s %s", candidate.family->name, candidate.config.Text());
+}
+
+}  // namespace
+
+absl::StatusOr<LoadedKernel> LoadedKernel::Load(const Context& context, const Cubin& cubin,
+                                                const Candidate& candidate,
+                                                const Problem& problem) {
+  LoadedKernel kernel;
+  const DriverApi& driver = context.driver();
+  const auto check = [&](int code, std::string_view what) {
+    if (code == 0) return absl::OkStatus();
+    return DriverStatus(driver, code, absl::StrFormat("%s %s", what, CandidateText(candidate)));
+  };
+  kernel.driver_ = &driver;
+  kernel.device_ = context.device();
+  kernel.candidate_ = candidate;
+  kernel.facts_ = cubin.facts;
+  RETURN_IF_ERROR(check(driver.module_load(&kernel.module_, cubin.image.data()), "cannot load"));
+  RETURN_IF_ERROR(check(driver.module_function(&kernel.function_, kernel.module_, kEntry),
+                        "cannot find the entry of"));
+
+  const Plan plan =
+      candidate.family->plan(problem, candidate.config, kernel.device_, kernel.facts_);
+  if (plan.dynamic_shared_bytes > 0) {
+    RETURN_IF_ERROR(check(driver.function_allow_shared(kernel.function_, plan.dynamic_shared_bytes),
+                          "cannot give its shared memory to"));
+  }
+  RETURN_IF_ERROR(
+      check(driver.function_resident_ctas(&kernel.facts_.resident_ctas, kernel.function_,
+                                          plan.threads, plan.dynamic_shared_bytes),
+            "cannot read the occupancy of"));
+  if (kernel.facts_.resident_ctas == 0) {
+    return absl::InternalError(absl::StrFormat("not one CTA of %s fits an SM of %s",
+                                               CandidateText(candidate), kernel.device_.name));
+  }
+  return kernel;
+}
+
+LoadedKernel::~LoadedKernel() {
+  if (module_ != nullptr) driver_->module_unload(module_);
+}
+
+LoadedKernel::LoadedKernel(LoadedKernel&& other) noexcept { *this = std::move(other); }
+
+LoadedKernel& LoadedKernel::operator=(LoadedKernel&& other) noexcept {
+  std::swap(driver_, other.driver_);
+  std::swap(device_, other.device_);
+  std::swap(candidate_, other.candidate_);
+  std::swap(facts_, other.facts_);
+  std::swap(module_, other.module_);
+  std::swap(function_, other.function_);
+  return *this;
+}
+
+absl::Status LoadedKernel::Launch(const Problem& problem, const MoeArgs& args,
+                                  CUstream_st* stream) const {
+  if (problem.rows == 0) return absl::OkStatus();
+  const Plan plan = candidate_.family->plan(problem, candidate_.config, device_, facts_);
+  if (plan.grid[0] == 0 || plan.grid[1] == 0 || plan.grid[2] == 0) return absl::OkStatus();
+  const int code = driver_->launch(function_, plan, &args, stream);
+  if (code == 0) return absl::OkStatus();
+  return DriverStatus(*driver_, code,
+                      absl::StrFormat("cannot launch %s", CandidateText(candidate_)));
+}
+
+}  // namespace moetune

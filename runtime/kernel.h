@@ -1,0 +1,42 @@
+// LoadedKernel: a cubin in a context, ready to launch. The only launch in the project: what the
+// tuner times is what the dispatcher serves.
+#ifndef MOETUNE_RUNTIME_KERNEL_H_
+#define MOETUNE_RUNTIME_KERNEL_H_
+
+#include "absl/status/statusor.h"
+#include "kernels/family.h"
+#include "kernels/op.h"
+#include "runtime/compiler.h"
+#include "runtime/device.h"
+
+namespace moetune {
+
+class LoadedKernel {
+ public:
+  // Loads into the current context and allows the shared memory that a plan for `problem` takes.
+  static absl::StatusOr<LoadedKernel> Load(const Context& context, const Cubin& cubin,
+                                           const Candidate& candidate, const Problem& problem);
+  ~LoadedKernel();
+  LoadedKernel(LoadedKernel&& other) noexcept;
+  LoadedKernel& operator=(LoadedKernel&& other) noexcept;
+
+  // Enqueues the kernel on `stream` for the sizes in `problem` (shape, tokens, rows). Zero rows is
+  // a no-op. Does not allocate, lock, or synchronise; may be captured in a CUDA graph. Thread-safe.
+  absl::Status Launch(const Problem& problem, const MoeArgs& args, CUstream_st* stream) const;
+
+  const Candidate& candidate() const { return candidate_; }
+  const KernelFacts& facts() const { return facts_; }  // resident_ctas included
+
+ private:
+  LoadedKernel() = default;
+  const DriverApi* driver_ = nullptr;
+  DeviceSpec device_;
+  Candidate candidate_;
+  KernelFacts facts_;
+  CUmod_st* module_ = nullptr;
+  CUfunc_st* function_ = nullptr;
+};
+
+}  // namespace moetune
+
+#endif  // MOETUNE_RUNTIME_KERNEL_H_

@@ -1,0 +1,58 @@
+#include "runtime/kernel_pool.h"
+
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "kernels/status_macros.h"
+
+namespace moetune {
+
+const LoadedKernel* KernelPool::FindLoaded(const Source& source) const {
+  const auto found = kernels_.find(source.fingerprint);
+  return found == kernels_.end() ? nullptr : found->second.get();
+}
+
+absl::Status KernelPool::CheckRoom() const {
+  if (kernels_.size() < options_.max_kernels) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrFormat(
+      "%d kernels are loaded, as many as max_kernels allows", options_.max_kernels));
+}
+
+absl::StatusOr<Cubin> KernelPool::FindCubin(const Source& source,
+                                            std::string_view nvrtc_version) const {
+  const std::string arch = ArchName(context_.device().compute_capability);
+  // The very cubin that was timed also serves a machine without NVRTC, or with another version of
+  // it.
+  if (!nvrtc_version.empty()) {
+    std::optional<Cubin> cubin = cache_.Find(CubinKey(source, arch, nvrtc_version));
+    if (cubin) return *std::move(cubin);
+  }
+  const NvrtcApi* nvrtc = options_.nvrtc;
+  if (nvrtc == nullptr) {
+    ASSIGN_OR_RETURN(nvrtc, OpenNvrtc());
+  }
+  return CompileCached(cache_, *nvrtc, source, arch);
+}
+
+absl::StatusOr<const LoadedKernel*> KernelPool::Get(const Problem& problem,
+                                                    const Candidate& candidate,
+                                                    std::string_view nvrtc_version) {
+  const Source source = MakeSource(problem.shape, candidate, options_.arg_types);
+  {
+    MutexLock lock(mutex_);
+    if (const LoadedKernel* kernel = FindLoaded(source)) return kernel;
+    RETURN_IF_ERROR(CheckRoom());
+  }
+  ASSIGN_OR_RETURN(const Cubin cubin, FindCubin(source, nvrtc_version));
+
+  MutexLock lock(mutex_);
+  if (const LoadedKernel* kernel = FindLoaded(source)) return kernel;  // another thread was faster
+  RETURN_IF_ERROR(CheckRoom());
+  ASSIGN_OR_RETURN(LoadedKernel loaded, LoadedKernel::Load(context_, cubin, candidate, problem));
+  auto& slot = kernels_[source.fingerprint];
+  slot = std::make_unique<const LoadedKernel>(std::move(loaded));
+  return slot.get();
+}
+
+}  // namespace moetune

@@ -1,0 +1,64 @@
+#include "tests/testing/fake_evaluator.h"
+
+#include "kernels/status_macros.h"
+
+namespace moetune {
+
+std::vector<Candidate> FakeEvaluator::Measured(Effort effort) const {
+  std::vector<Candidate> measured;
+  for (const Call& call : calls) {
+    if (call.effort != effort) continue;
+    measured.insert(measured.end(), call.candidates.begin(), call.candidates.end());
+  }
+  return measured;
+}
+
+Environment FakeEvaluator::EnvironmentOf(const Family& family) const {
+  return {.driver = driver,
+          .nvrtc = "13.0",
+          .kernel_fingerprint = std::string(family.name) + "-1",
+          .policy = estimates ? "estimate" : "fake"};
+}
+
+void FakeEvaluator::Prepare(const Problem&, std::span<const Candidate> candidates) {
+  prepared.insert(prepared.end(), candidates.begin(), candidates.end());
+}
+
+absl::StatusOr<std::vector<Trial>> FakeEvaluator::Measure(const Problem& problem,
+                                                          std::span<const Candidate> candidates,
+                                                          Effort effort) {
+  calls.push_back({problem, {candidates.begin(), candidates.end()}, effort});
+  if (failure) RETURN_IF_ERROR(failure(problem, effort));
+  std::vector<Trial> trials;
+  for (const Candidate& candidate : candidates) {
+    Trial trial;
+    trial.facts.registers = registers;
+    Measurement& m = trial.measurement;
+    m.problem = problem;
+    m.device = spec;
+    m.environment = EnvironmentOf(*candidate.family);
+    m.family = candidate.family->name;
+    m.config = candidate.config;
+    m.effort = estimates ? Effort::kEstimate : effort;
+    m.outcome = outcome ? outcome(problem, candidate) : Outcome::kOk;
+    m.cubin_sha256 = std::string(64, 'c');
+    m.measured_at = NowUs();
+    if (m.outcome == Outcome::kOk) {
+      m.time_us = time_us ? time_us(problem, candidate)
+                          : static_cast<double>(candidate.config.Get("block_m"));
+      const int rounds = effort == Effort::kFinal ? 25 : 3;
+      for (int i = 0; i < rounds; ++i) {
+        // Rounds are noisy together, as on a card whose clock moves.
+        const double noise = scatter * static_cast<double>(i * 7 % rounds - rounds / 2) / rounds;
+        trial.samples_us.push_back(m.time_us * (1 + noise));
+      }
+      m.samples = rounds;
+    } else {
+      m.error = "as the test says";
+    }
+    trials.push_back(std::move(trial));
+  }
+  return trials;
+}
+
+}  // namespace moetune

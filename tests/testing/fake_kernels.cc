@@ -1,0 +1,161 @@
+// The driver functions of FakeCuda that are about kernels.
+#include <algorithm>
+#include <cstdlib>
+
+#include "absl/strings/str_format.h"
+#include "kernels/cost_model.h"
+#include "tests/testing/fake_launch.h"
+#include "tests/testing/fake_machine.h"
+
+namespace moetune::fake_cuda {
+namespace {
+
+const DeviceSpec& DeviceOf(const FakeContext& context) {
+  return machine->script.devices[static_cast<size_t>(context.ordinal)];
+}
+
+// A module has one function, so they share a handle.
+CUmod_st* ModuleOf(CUfunc_st* function) { return reinterpret_cast<CUmod_st*>(function); }
+
+FakeModule* FindModule(const FakeContext& context, CUmod_st* module) {
+  FakeModule* known = machine->modules.Find(module);
+  return known != nullptr && known->context == &context ? known : nullptr;
+}
+
+double TimeOf(const FakeContext& context, const FakeCuda::Launched& launched) {
+  const FakeScript& script = machine->script;
+  double us = EstimateUs(launched.problem, launched.candidate, DeviceOf(context), nullptr);
+  const auto scripted = std::ranges::find_if(
+      script.times, [&](const FakeTime& time) { return time.match.Matches(launched.candidate); });
+  if (scripted != script.times.end()) us = scripted->us;
+  std::normal_distribution<double> noise(1.0, script.noise);
+  return us * std::clamp(noise(machine->random), 0.5, 2.0);
+}
+
+// What is wrong with the arguments of a launch: a real device would touch memory that it must not.
+std::string CheckArguments(const FakeKernel& kernel, const MoeArgs& args) {
+  for (const ArgumentRange& range : ArgumentRanges(kernel, args)) {
+    if (!machine->Holds(reinterpret_cast<DeviceAddress>(range.address), range.bytes)) {
+      return absl::StrFormat("%s: %d bytes are not device memory", range.name, range.bytes);
+    }
+  }
+  return CheckRouting(kernel, args);
+}
+
+int CheckPlan(const FakeModule& module, const Plan& plan, const DeviceSpec& device) {
+  const bool sized = std::ranges::all_of(plan.grid, [](int64_t ctas) { return ctas > 0; }) &&
+                     plan.threads > 0 && plan.threads <= 1024;
+  if (!sized) return kInvalidValue;
+  if (plan.dynamic_shared_bytes > module.allowed_shared_bytes) return kInvalidValue;
+  const int64_t shared = plan.dynamic_shared_bytes + kFakeStaticSharedBytes;
+  return shared <= device.shared_bytes_per_block ? 0 : kLaunchOutOfResources;
+}
+
+// Takes its time on the device's clock, and the faults that show later.
+int StartLaunch(FakeContext& context, const FakeModule& module, const MoeArgs& args) {
+  const FakeScript& script = machine->script;
+  const FakeCuda::Launched launched = {.candidate = module.kernel.candidate,
+                                       .problem = ProblemOfLaunch(module.kernel, args),
+                                       .device = context.ordinal};
+  machine->launches.push_back(launched);
+  if (script.Find(FakeFaultKind::kCrash, launched.candidate) != nullptr) std::abort();
+  if (script.Find(FakeFaultKind::kLaunchError, launched.candidate) != nullptr) {
+    return kLaunchOutOfResources;
+  }
+  context.now_us += TimeOf(context, launched);
+  if (script.Find(FakeFaultKind::kIllegalAddress, launched.candidate) != nullptr) {
+    context.faulted = true;
+  }
+  if (const FakeFault* hang = script.Find(FakeFaultKind::kHang, launched.candidate)) {
+    constexpr double kForEver = 1e8;  // seconds: three years
+    const std::chrono::duration<double> time(hang->seconds < 0 ? kForEver : hang->seconds);
+    context.busy_until = std::chrono::steady_clock::now() +
+                         std::chrono::duration_cast<std::chrono::nanoseconds>(time);
+  }
+  if (std::string wrong = CheckArguments(module.kernel, args); !wrong.empty()) {
+    context.faulted = true;
+    machine->Misuse(0, "a launch with bad arguments: " + wrong);
+  }
+  return 0;
+}
+
+}  // namespace
+
+int LoadModule(CUmod_st** module, const void* image) {
+  return InContext([&](FakeContext& context) {
+    absl::StatusOr<FakeKernel> kernel = ReadFakeCubin(static_cast<const char*>(image));
+    if (!kernel.ok()) return kInvalidImage;
+    if (kernel->arch != ArchName(DeviceOf(context).compute_capability)) return kNoBinaryForGpu;
+    if (machine->script.Find(FakeFaultKind::kLoadError, kernel->candidate) != nullptr) {
+      return kNoBinaryForGpu;
+    }
+    *module = machine->modules.Add({.kernel = *std::move(kernel), .context = &context});
+    return 0;
+  });
+}
+
+int UnloadModule(CUmod_st* module) {
+  const std::lock_guard lock(machine->mutex);
+  const FakeContext* context = CurrentContextOfThread();
+  const FakeModule* known = machine->modules.Find(module);
+  if (known == nullptr || known->context != context) {
+    return machine->Misuse(kInvalidHandle, "a module unloaded that is not one of this context");
+  }
+  machine->modules.Remove(module);
+  return context->lost ? kIllegalAddress : 0;
+}
+
+int FindFunction(CUfunc_st** function, CUmod_st* module, const char* name) {
+  return InContext([&](FakeContext& context) {
+    if (FindModule(context, module) == nullptr) return kInvalidHandle;
+    if (std::string_view(name) != "moe_kernel") return kNotFound;
+    *function = reinterpret_cast<CUfunc_st*>(module);
+    return 0;
+  });
+}
+
+int AllowShared(CUfunc_st* function, int64_t bytes) {
+  return InContext([&](FakeContext& context) {
+    FakeModule* module = FindModule(context, ModuleOf(function));
+    if (module == nullptr) return kInvalidHandle;
+    if (bytes + kFakeStaticSharedBytes > DeviceOf(context).shared_bytes_per_block) {
+      return kInvalidValue;
+    }
+    module->allowed_shared_bytes = bytes;
+    return 0;
+  });
+}
+
+int CountResidentCtas(int* ctas, CUfunc_st* function, int threads, int64_t shared_bytes) {
+  return InContext([&](FakeContext& context) {
+    if (FindModule(context, ModuleOf(function)) == nullptr) return kInvalidHandle;
+    const DeviceSpec& device = DeviceOf(context);
+    const Plan plan = {.threads = threads,
+                       .dynamic_shared_bytes = shared_bytes + kFakeStaticSharedBytes};
+    const bool fits = plan.dynamic_shared_bytes <= device.shared_bytes_per_sm &&
+                      kFakeRegisters * threads <= device.registers_per_sm;
+    *ctas = fits ? ResidentCtas(device, plan, kFakeRegisters) : 0;
+    return 0;
+  });
+}
+
+int Launch(CUfunc_st* function, const Plan& plan, const void* args, CUstream_st* stream) {
+  const MoeArgs moe_args = *static_cast<const MoeArgs*>(args);
+  FakeKernel kernel;
+  bool runs = false;
+  const int code = InContext([&](FakeContext& context) {
+    FakeModule* module = FindModule(context, ModuleOf(function));
+    if (module == nullptr) return machine->Misuse(kInvalidHandle, "a launch of no function");
+    if (int bad_stream = CheckStream(context, stream)) return bad_stream;
+    if (int bad_plan = CheckPlan(*module, plan, DeviceOf(context))) return bad_plan;
+    const int started = StartLaunch(context, *module, moe_args);
+    runs = started == 0 && !context.faulted;
+    kernel = module->kernel;
+    return started;
+  });
+  // Not under the lock: launches of several threads run beside each other, as on a device.
+  if (runs) RunLaunch(machine->script, kernel, moe_args);
+  return code;
+}
+
+}  // namespace moetune::fake_cuda
