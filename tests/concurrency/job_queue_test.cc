@@ -1,0 +1,70 @@
+#include "tuner/job_queue.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace moetune {
+namespace {
+
+TEST(JobQueue, EachJobIsDoneOnceHoweverOftenItIsPushedAndByWhomever) {
+  JobQueue<int, int> queue;
+  std::atomic<int> done = 0;
+  std::vector<std::jthread> threads;
+  for (int worker = 0; worker < 4; ++worker) {
+    threads.emplace_back([&] {
+      while (auto job = queue.Pop()) {
+        ++done;
+        queue.Finish(job->first, job->second * 2);
+      }
+    });
+  }
+  std::atomic<int> wrong = 0;
+  {
+    std::vector<std::jthread> askers;
+    for (int asker = 0; asker < 4; ++asker) {
+      askers.emplace_back([&] {
+        for (int i = 0; i < 200; ++i) queue.Push(std::to_string(i), i);
+        for (int i = 0; i < 200; ++i) wrong += queue.Wait(std::to_string(i)) != 2 * i;
+      });
+    }
+  }
+  EXPECT_EQ(wrong, 0);
+  EXPECT_EQ(done, 200);
+  queue.Stop();
+}
+
+TEST(JobQueue, JobsComeOutInTheOrderInWhichTheyWentIn) {
+  JobQueue<int, int> queue;
+  for (int i : {3, 1, 2}) queue.Push(std::to_string(i), i);
+  EXPECT_EQ(queue.Pop()->second, 3);
+  EXPECT_EQ(queue.Pop()->second, 1);
+  EXPECT_EQ(queue.Pop()->second, 2);
+}
+
+TEST(JobQueue, StopWakesAllWhoWait) {
+  JobQueue<int, int> queue;
+  queue.Push("never finished", 1);
+  queue.Pop();
+  std::atomic<int> woken = 0;
+  {
+    std::jthread popping([&] { woken += !queue.Pop().has_value(); });
+    std::jthread waiting([&] { woken += !queue.Wait("never finished").has_value(); });
+    queue.Stop();
+  }
+  EXPECT_EQ(woken, 2);
+  EXPECT_TRUE(queue.stopped());
+}
+
+TEST(JobQueue, WhatIsLeftWhenItStopsIsNotHandedOut) {
+  JobQueue<int, int> queue;
+  queue.Push("left", 1);
+  queue.Stop();
+  EXPECT_EQ(queue.Pop(), std::nullopt);
+}
+
+}  // namespace
+}  // namespace moetune

@@ -1,0 +1,94 @@
+#include "tuner/compile_pool.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "absl/time/clock.h"
+#include "tests/tuner/fake_workers.h"
+
+namespace moetune {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr char kArch[] = "sm_90a";
+
+std::unique_ptr<CompilePool> StartOn(const FakeWorkers& workers, int processes = 2,
+                                     absl::Duration limit = absl::Seconds(10)) {
+  auto pool = CompilePool::Start({.worker = workers.command(),
+                                  .cubin_folder = workers.cubins(),
+                                  .processes = processes,
+                                  .limit = limit});
+  EXPECT_TRUE(pool.ok()) << pool.status();
+  return *std::move(pool);
+}
+
+TEST(CompilePool, CompilesIntoTheFolder) {
+  const FakeWorkers workers;
+  const auto pool = StartOn(workers);
+  EXPECT_EQ(pool->nvrtc(), "13.0");
+  const auto result = pool->Wait(TinyProblem(), kGood, kArch);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->outcome, Outcome::kOk) << result->error;
+  EXPECT_GT(result->facts.registers, 0);
+  EXPECT_EQ(result->cubin_sha256.size(), 64u);
+  EXPECT_FALSE(std::filesystem::is_empty(workers.cubins()));
+}
+
+TEST(CompilePool, AKernelIsCompiledOnceForAllProblemsOfItsKind) {
+  const FakeWorkers workers;
+  const auto pool = StartOn(workers);
+  const auto first = pool->Wait(TinyProblem(12), kGood, kArch);
+  const auto second = pool->Wait(TinyProblem(64), kGood, kArch);
+  EXPECT_EQ(*first, *second) << "time included";
+  Problem gathered = TinyProblem();
+  gathered.shape.fusions = kGather;
+  EXPECT_NE(pool->Wait(gathered, kGood, kArch)->cubin_sha256, first->cubin_sha256);
+  EXPECT_NE(pool->Wait(TinyProblem(), kGood, "sm_80")->cubin_sha256, first->cubin_sha256);
+}
+
+TEST(CompilePool, ASlowCompileIsEndedAtItsLimitAndTheNextOneGoesOn) {
+  const FakeWorkers workers(BadIs(FakeFaultKind::kSlowCompile, -1));
+  const auto pool = StartOn(workers, 1, absl::Milliseconds(300));
+  pool->Submit(TinyProblem(), kBad, kArch);
+  pool->Submit(TinyProblem(), kGood, kArch);
+  const auto bad = pool->Wait(TinyProblem(), kBad, kArch);
+  ASSERT_TRUE(bad.ok()) << bad.status();
+  EXPECT_EQ(bad->outcome, Outcome::kTimeout);
+  EXPECT_THAT(bad->error, HasSubstr("300ms"));
+  EXPECT_EQ(pool->Wait(TinyProblem(), kGood, kArch)->outcome, Outcome::kOk);
+}
+
+TEST(CompilePool, ASlowCompileDoesNotHoldUpTheOthers) {
+  const FakeWorkers workers(BadIs(FakeFaultKind::kSlowCompile, -1));
+  const auto pool = StartOn(workers, 2, absl::Seconds(100));
+  pool->Submit(TinyProblem(), kBad, kArch);
+  EXPECT_EQ(pool->Wait(TinyProblem(), kGood, kArch)->outcome, Outcome::kOk);
+}
+
+TEST(CompilePool, ItsEndDoesNotWaitForWhatRuns) {
+  const FakeWorkers workers(BadIs(FakeFaultKind::kSlowCompile, -1));
+  const absl::Time start = absl::Now();
+  {
+    const auto pool = StartOn(workers, 1, absl::Seconds(100));
+    pool->Submit(TinyProblem(), kBad, kArch);
+  }
+  EXPECT_LT(absl::Now() - start, absl::Seconds(10));
+}
+
+TEST(CompilePool, WorkersThatCannotWorkAreAnErrorAtTheStart) {
+  const auto none = CompilePool::Start({.worker = {"/no/such/worker"}, .cubin_folder = "/tmp"});
+  EXPECT_THAT(std::string(none.status().message()), HasSubstr("/no/such/worker"));
+  const auto silent = CompilePool::Start({.worker = {"/bin/false"}, .cubin_folder = "/tmp"});
+  EXPECT_THAT(std::string(silent.status().message()), HasSubstr("exited with code 1"));
+  const FakeWorkers workers;
+  WriteFile(workers.folder.File("file"), "");
+  const auto folderless = CompilePool::Start(
+      {.worker = workers.command(), .cubin_folder = workers.folder.File("file/cubins")});
+  EXPECT_THAT(std::string(folderless.status().message()), HasSubstr("file/cubins"));
+}
+
+}  // namespace
+}  // namespace moetune

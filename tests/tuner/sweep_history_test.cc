@@ -1,0 +1,108 @@
+#include "tuner/sweep_history.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "kernels/registry.h"
+#include "tests/testing/fake_evaluator.h"
+#include "tests/testing/records.h"
+
+namespace moetune {
+namespace {
+
+const Problem kProblem = SmallProblem(64);
+const Candidate kCandidate = {Families()[0], ReferenceConfig(64)};
+const Candidate kSecond = {Families()[0], ReferenceConfig(32)};
+
+class SweepHistoryTest : public ::testing::Test {
+ protected:
+  Measurement Trial(const Candidate& candidate, Effort effort = Effort::kProbe,
+                    Outcome outcome = Outcome::kOk) const {
+    Measurement m = MeasurementFor(kProblem, evaluator_.spec);
+    m.environment = evaluator_.EnvironmentOf(*candidate.family);
+    m.config = candidate.config;
+    m.effort = effort;
+    m.outcome = outcome;
+    m.time_us = outcome == Outcome::kOk ? 42 : 0;
+    return m;
+  }
+
+  Winner Won(const Candidate& candidate) const {
+    Winner winner = WinnerFor(kProblem, evaluator_.spec);
+    winner.environment = evaluator_.EnvironmentOf(*candidate.family);
+    winner.config = candidate.config;
+    return winner;
+  }
+
+  SweepHistory Of(const std::vector<std::variant<Measurement, Winner, Sweep>>& rows) const {
+    std::vector<Record> records;
+    for (const auto& row : rows) {
+      records.push_back(NewRecord(row));
+      records.back().sequence = static_cast<int64_t>(records.size());
+    }
+    return SweepHistory(records, evaluator_);
+  }
+
+  FakeEvaluator evaluator_;
+};
+
+TEST_F(SweepHistoryTest, KnowsWhatWasMeasuredHereWithAnySeed) {
+  Measurement trial = Trial(kCandidate);
+  trial.seed = 77;
+  const SweepHistory history = Of({trial});
+  const KnownTrial* known = history.Find(kProblem, kCandidate);
+  ASSERT_NE(known, nullptr);
+  EXPECT_EQ(known->measurement.time_us, 42);
+  EXPECT_EQ(history.Find(kProblem, kSecond), nullptr);
+  EXPECT_EQ(history.Find(SmallProblem(65), kCandidate), nullptr);
+}
+
+TEST_F(SweepHistoryTest, RowsOfOtherDevicesAndEnvironmentsDoNotCount) {
+  Measurement elsewhere = Trial(kCandidate);
+  elsewhere.device = Fiction200();
+  EXPECT_EQ(Of({elsewhere}).Find(kProblem, kCandidate), nullptr);
+  for (const auto field : {&Environment::driver, &Environment::nvrtc,
+                           &Environment::kernel_fingerprint, &Environment::policy}) {
+    Measurement other = Trial(kCandidate);
+    other.environment.*field = "another";
+    EXPECT_EQ(Of({other}).Find(kProblem, kCandidate), nullptr);
+  }
+}
+
+TEST_F(SweepHistoryTest, AKernelThatFailedOnceHasFailedForEveryProblemOfItsKind) {
+  const SweepHistory history = Of({Trial(kCandidate, Effort::kProbe, Outcome::kFault)});
+  EXPECT_TRUE(history.Failed(kProblem.shape, kCandidate));
+  Shape larger = kProblem.shape;
+  larger.n *= 2;
+  EXPECT_TRUE(history.Failed(larger, kCandidate)) << "the same cubin";
+  Shape gathered = kProblem.shape;
+  gathered.fusions = kGather;
+  EXPECT_FALSE(history.Failed(gathered, kCandidate)) << "another cubin";
+  EXPECT_FALSE(history.Failed(kProblem.shape, kSecond));
+}
+
+TEST_F(SweepHistoryTest, TheShortTimeStandsBesideTheProbe) {
+  Measurement shorter = Trial(kCandidate, Effort::kShort);
+  shorter.time_us = 40;
+  Measurement final = Trial(kCandidate, Effort::kFinal);
+  final.time_us = 39;
+  const SweepHistory history = Of({Trial(kCandidate), shorter, final});
+  EXPECT_EQ(history.Find(kProblem, kCandidate)->measurement.time_us, 42);
+  EXPECT_EQ(history.Find(kProblem, kCandidate)->short_us, 40);
+}
+
+TEST_F(SweepHistoryTest, AWinnerStandsUntilATrialComesAfterIt) {
+  EXPECT_NE(Of({Trial(kCandidate), Won(kCandidate)}).StandingWinner(kProblem), nullptr);
+  EXPECT_EQ(Of({Won(kCandidate), Trial(kSecond)}).StandingWinner(kProblem), nullptr);
+  EXPECT_EQ(Of({Trial(kCandidate)}).StandingWinner(kProblem), nullptr);
+}
+
+TEST_F(SweepHistoryTest, AWinnerWhoseKernelFailedElsewhereDoesNotStand) {
+  Measurement failure = Trial(kCandidate, Effort::kProbe, Outcome::kWrongResult);
+  failure.problem = SmallProblem(128);
+  EXPECT_EQ(Of({Trial(kCandidate), Won(kCandidate), failure}).StandingWinner(kProblem), nullptr);
+}
+
+}  // namespace
+}  // namespace moetune

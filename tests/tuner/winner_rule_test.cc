@@ -1,0 +1,92 @@
+#include "tuner/winner_rule.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "kernels/registry.h"
+#include "tuner/random.h"
+
+namespace moetune {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr double kBand = 0.02;
+
+// 25 rounds around `us`, each with a noise of its own.
+Finalist Timed(double us, const char* config, float scatter = 0) {
+  Finalist finalist = {.candidate = {Families()[0], ParseConfig(config).value()}, .registers = 64};
+  Random random{static_cast<uint64_t>(us)};
+  for (int i = 0; i < 25; ++i) {
+    finalist.samples_us.push_back(us * (1 + scatter * random.Normal()));
+  }
+  return finalist;
+}
+
+TEST(WinnerRule, TheFastestWinsWhenItBeatsTheDefaultByMoreThanTheBand) {
+  const std::vector<Finalist> finalists = {Timed(100, "a=1"), Timed(90, "a=2"), Timed(80, "a=3")};
+  const Verdict verdict = ChooseWinner(finalists, kBand, 1);
+  EXPECT_EQ(verdict.winner, 2u);
+  EXPECT_DOUBLE_EQ(verdict.time_us.middle, 80);
+  EXPECT_THAT(verdict.reason, HasSubstr("1.25x as fast as the default"));
+}
+
+TEST(WinnerRule, TheDefaultStandsWithinTheBand) {
+  const std::vector<Finalist> finalists = {Timed(100, "a=1"), Timed(98.5, "a=2")};
+  const Verdict verdict = ChooseWinner(finalists, kBand, 1);
+  EXPECT_EQ(verdict.winner, 0u);
+  EXPECT_THAT(verdict.reason, HasSubstr("the default stands"));
+  EXPECT_THAT(verdict.reason, HasSubstr("1.5 % faster"));
+}
+
+TEST(WinnerRule, TheDefaultStandsWhereTheGainIsNotSure) {
+  const std::vector<Finalist> finalists = {Timed(100, "a=1", 0.1f), Timed(96, "a=2", 0.1f)};
+  EXPECT_EQ(ChooseWinner(finalists, kBand, 1).winner, 0u);
+}
+
+TEST(WinnerRule, TheDefaultStandsWhenItIsTheFastest) {
+  const std::vector<Finalist> finalists = {Timed(100, "a=1"), Timed(120, "a=2")};
+  const Verdict verdict = ChooseWinner(finalists, kBand, 1);
+  EXPECT_EQ(verdict.winner, 0u);
+  EXPECT_THAT(verdict.reason, HasSubstr("the fastest of 2"));
+}
+
+TEST(WinnerRule, AlsoALoneFinalistIsGivenAReason) {
+  const std::vector<Finalist> finalists = {Timed(100, "a=1")};
+  EXPECT_THAT(ChooseWinner(finalists, kBand, 1).reason, HasSubstr("no other config"));
+}
+
+TEST(WinnerRule, OfEquallyFastOnesTheOneWithFewerRegistersWins) {
+  std::vector<Finalist> finalists = {Timed(100, "a=1"), Timed(80, "a=2"), Timed(81, "a=3"),
+                                     Timed(90, "a=4")};
+  finalists[2].registers = 40;
+  finalists[3].registers = 20;
+  const Verdict verdict = ChooseWinner(finalists, kBand, 1);
+  EXPECT_EQ(verdict.winner, 2u) << "90 is slower by more than the band";
+  EXPECT_THAT(verdict.reason, HasSubstr("of 2 equally fast"));
+}
+
+TEST(WinnerRule, ThenLessSharedMemoryThenTheFirstInLexicalOrder) {
+  std::vector<Finalist> finalists = {Timed(100, "a=1"), Timed(80, "a=3"), Timed(80.5, "a=2")};
+  EXPECT_EQ(ChooseWinner(finalists, kBand, 1).winner, 2u);
+  finalists[2].shared_bytes = 1024;
+  EXPECT_EQ(ChooseWinner(finalists, kBand, 1).winner, 1u);
+}
+
+// Else one within the band of the best could replace a default that it does not surely beat.
+TEST(WinnerRule, AnEqualThatDoesNotBeatTheDefaultItselfIsNotTaken) {
+  std::vector<Finalist> finalists = {Timed(100, "a=1"), Timed(97, "a=2"), Timed(98.5, "a=3")};
+  finalists[2].registers = 10;
+  EXPECT_EQ(ChooseWinner(finalists, kBand, 1).winner, 1u);
+}
+
+TEST(WinnerRule, OneSampleIsEnoughForEstimates) {
+  std::vector<Finalist> finalists = {Timed(100, "a=1"), Timed(50, "a=2")};
+  for (Finalist& finalist : finalists) finalist.samples_us.resize(1);
+  const Verdict verdict = ChooseWinner(finalists, kBand, 1);
+  EXPECT_EQ(verdict.winner, 1u);
+  EXPECT_EQ(verdict.time_us.low, verdict.time_us.high);
+}
+
+}  // namespace
+}  // namespace moetune

@@ -1,0 +1,168 @@
+#include "tuner/worker_evaluator.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/tuner/fake_workers.h"
+#include "tuner/search_strategy.h"
+
+namespace moetune {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::unique_ptr<WorkerEvaluator> StartOn(const FakeWorkers& workers,
+                                         absl::Duration watchdog = absl::Seconds(10),
+                                         absl::Duration compile_limit = absl::Seconds(10)) {
+  auto evaluator = WorkerEvaluator::Start({.worker = workers.command(),
+                                           .cubin_folder = workers.cubins(),
+                                           .compile_processes = 2,
+                                           .compile_limit = compile_limit,
+                                           .watchdog = watchdog});
+  EXPECT_TRUE(evaluator.ok()) << evaluator.status();
+  return *std::move(evaluator);
+}
+
+Trial MeasureOne(WorkerEvaluator& evaluator, const Candidate& candidate,
+                 Effort effort = Effort::kProbe) {
+  auto trials = evaluator.Measure(TinyProblem(), {&candidate, 1}, effort);
+  EXPECT_TRUE(trials.ok()) << trials.status();
+  return trials->front();
+}
+
+TEST(WorkerEvaluator, ATrialIsNamedInFull) {
+  const FakeWorkers workers({.times = {{42, {}}}});
+  const auto evaluator = StartOn(workers);
+  EXPECT_EQ(evaluator->device().name, Fiction100().name);
+  const Trial trial = MeasureOne(*evaluator, kGood);
+  const Measurement& m = trial.measurement;
+  EXPECT_EQ(m.outcome, Outcome::kOk) << m.error;
+  EXPECT_EQ(m.problem, TinyProblem());
+  EXPECT_EQ(m.device, evaluator->device());
+  EXPECT_EQ(m.environment.nvrtc, "13.0");
+  EXPECT_THAT(m.environment.driver, HasSubstr("CUDA"));
+  EXPECT_EQ(m.environment.kernel_fingerprint, FamilyFingerprint(*kGood.family));
+  EXPECT_EQ(m.family, "reference");
+  EXPECT_EQ(m.config, kGood.config);
+  EXPECT_EQ(m.effort, Effort::kProbe);
+  EXPECT_NEAR(m.time_us, 42, 1e-3);
+  EXPECT_EQ(m.cubin_sha256.size(), 64u);
+  EXPECT_GT(m.measured_at, 0);
+  EXPECT_GT(trial.facts.registers, 0);
+  EXPECT_GT(trial.facts.resident_ctas, 0);
+}
+
+// Every way in which a candidate can fail, what it is recorded as, and what the reason speaks of.
+struct Failure {
+  FakeFaultKind fault;
+  Outcome outcome;
+  const char* reason;
+};
+
+class WorkerFailure : public ::testing::TestWithParam<Failure> {};
+
+TEST_P(WorkerFailure, CostsOneCandidateAndIsRecordedWithItsReason) {
+  const Failure& failure = GetParam();
+  const double seconds = failure.fault == FakeFaultKind::kHang ? -1 : 0;
+  const FakeWorkers workers(BadIs(failure.fault, seconds));
+  const auto evaluator = StartOn(workers, absl::Milliseconds(500));
+  const auto before = MeasureOne(*evaluator, kGood);
+  EXPECT_EQ(before.measurement.outcome, Outcome::kOk) << before.measurement.error;
+  const auto bad = MeasureOne(*evaluator, kBad);
+  EXPECT_EQ(bad.measurement.outcome, failure.outcome) << bad.measurement.error;
+  EXPECT_THAT(bad.measurement.error, HasSubstr(failure.reason));
+  const auto after = MeasureOne(*evaluator, kOther);
+  EXPECT_EQ(after.measurement.outcome, Outcome::kOk) << after.measurement.error;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Kinds, WorkerFailure,
+    ::testing::Values(
+        Failure{FakeFaultKind::kCompileError, Outcome::kCompileError, "the script refuses it"},
+        Failure{FakeFaultKind::kSpills, Outcome::kSpills, "256 bytes of spills"},
+        Failure{FakeFaultKind::kSerialised, Outcome::kSerialised, "wgmma"},
+        Failure{FakeFaultKind::kLoadError, Outcome::kLoadError, "cannot load"},
+        Failure{FakeFaultKind::kLaunchError, Outcome::kLoadError, "cannot launch"},
+        Failure{FakeFaultKind::kIllegalAddress, Outcome::kFault, "illegal"},
+        Failure{FakeFaultKind::kHang, Outcome::kTimeout, "no sign of life"},
+        Failure{FakeFaultKind::kCrash, Outcome::kCrash, "signal 6"},
+        Failure{FakeFaultKind::kWrongOutput, Outcome::kWrongResult, "in place of"},
+        Failure{FakeFaultKind::kWrongBit, Outcome::kWrongResult, "in place of"},
+        Failure{FakeFaultKind::kLostRow, Outcome::kWrongResult, "row"}),
+    [](const auto& test) {
+      return std::string(OutcomeName(test.param.outcome)) + "_" + std::to_string(test.index);
+    });
+
+TEST(WorkerEvaluator, AFaultInTheFinalTakesOnlyItsOwnCandidateFromIt) {
+  for (FakeFaultKind kind : {FakeFaultKind::kIllegalAddress, FakeFaultKind::kCrash}) {
+    const FakeWorkers workers(BadIs(kind));
+    const auto evaluator = StartOn(workers);
+    const std::vector<Candidate> finalists = {kGood, kBad, kOther};
+    const auto trials = evaluator->Measure(TinyProblem(), finalists, Effort::kFinal);
+    ASSERT_TRUE(trials.ok()) << trials.status();
+    EXPECT_EQ((*trials)[0].samples_us.size(), 25u);
+    EXPECT_NE((*trials)[1].measurement.outcome, Outcome::kOk);
+    EXPECT_EQ((*trials)[2].samples_us.size(), 25u);
+    EXPECT_EQ(evaluator->usage().restarts, 1);
+  }
+}
+
+// The base is what the model likes best: here it breaks whoever loads it.
+TEST(WorkerEvaluator, ABaseThatBreaksTheChildIsReplacedAndBlamesNobody) {
+  const Candidate base = RankCandidates(TinyProblem(), Fiction100()).front();
+  for (FakeFaultKind kind :
+       {FakeFaultKind::kIllegalAddress, FakeFaultKind::kCrash, FakeFaultKind::kCompileError}) {
+    const FakeWorkers workers({.faults = {{kind, {"reference", base.config}, 0}}});
+    const auto evaluator = StartOn(workers);
+    EXPECT_EQ(MeasureOne(*evaluator, kBad).measurement.outcome, Outcome::kOk);
+    EXPECT_EQ(MeasureOne(*evaluator, kOther).measurement.outcome, Outcome::kOk);
+  }
+}
+
+TEST(WorkerEvaluator, AProblemThatDoesNotFitIsSaidAndTheChildGoesOn) {
+  const FakeWorkers workers({.devices = {Fable75()}});
+  const auto evaluator = StartOn(workers);
+  const Problem huge = ProblemOf("forward/bf16/plain/e256/t16x2/n16384/k16384");
+  EXPECT_TRUE(absl::IsResourceExhausted(
+      evaluator->Measure(huge, {&kGood, 1}, Effort::kProbe).status()));
+  EXPECT_EQ(MeasureOne(*evaluator, kGood).measurement.outcome, Outcome::kOk);
+  EXPECT_EQ(evaluator->usage().restarts, 0);
+}
+
+TEST(WorkerEvaluator, AHistogramReachesTheChild) {
+  const FakeWorkers workers;
+  const std::vector<int64_t> counts = {5, 0, 9, 10};
+  const uint32_t hash = HistogramHash(counts);
+  auto evaluator = WorkerEvaluator::Start({.worker = workers.command(),
+                                           .cubin_folder = workers.cubins(),
+                                           .histograms = {{hash, counts}}});
+  ASSERT_TRUE(evaluator.ok()) << evaluator.status();
+  Problem problem = TinyProblem();
+  problem.routing = {kCounts, hash};
+  const auto trials = (*evaluator)->Measure(problem, {&kGood, 1}, Effort::kProbe);
+  ASSERT_TRUE(trials.ok()) << trials.status();
+  EXPECT_EQ(trials->front().measurement.outcome, Outcome::kOk);
+  problem.routing.counts_hash ^= 1;
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      (*evaluator)->Measure(problem, {&kGood, 1}, Effort::kProbe).status()));
+}
+
+TEST(WorkerEvaluator, AMachineWithoutTheGpuIsAnErrorAtTheStart) {
+  const FakeWorkers workers;
+  const auto evaluator = WorkerEvaluator::Start(
+      {.worker = workers.command(), .cubin_folder = workers.cubins(), .device = 7});
+  EXPECT_THAT(std::string(evaluator.status().message()), HasSubstr("no CUDA device 7"));
+}
+
+TEST(WorkerEvaluator, ChildrenThatCannotStartAnyMoreEndTheMeasure) {
+  FakeWorkers workers(BadIs(FakeFaultKind::kCrash));
+  const auto evaluator = StartOn(workers);
+  EXPECT_EQ(MeasureOne(*evaluator, kGood).measurement.outcome, Outcome::kOk);
+  EXPECT_EQ(MeasureOne(*evaluator, kBad).measurement.outcome, Outcome::kCrash);
+  WriteFile(workers.folder.File("script"), "nonsense");
+  const auto trials = evaluator->Measure(TinyProblem(), {&kGood, 1}, Effort::kProbe);
+  EXPECT_THAT(std::string(trials.status().message()), HasSubstr("nonsense"));
+}
+
+}  // namespace
+}  // namespace moetune

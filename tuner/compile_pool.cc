@@ -1,0 +1,92 @@
+#include "tuner/compile_pool.h"
+
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "kernels/status_macros.h"
+#include "tuner/kernel_name.h"
+
+namespace moetune {
+namespace {
+
+constexpr absl::Duration kStartLimit = absl::Seconds(30);
+constexpr absl::Duration kGlance = absl::Milliseconds(50);  // between looks at whether to stop
+
+std::string JobName(const Problem& problem, const Candidate& candidate, std::string_view arch) {
+  return absl::StrFormat("%s %s", arch,
+                         KernelName(problem.shape, candidate.family->name, candidate.config));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<CompilePool>> CompilePool::Start(CompilePoolOptions options) {
+  // The first worker tells whether workers work.
+  ASSIGN_OR_RETURN(
+      WorkerClient first,
+      WorkerClient::Start(options.worker, {.cubin_folder = options.cubin_folder}, kStartLimit));
+  std::string nvrtc = first.hello().nvrtc;
+  std::unique_ptr<CompilePool> pool(new CompilePool(std::move(options), std::move(nvrtc)));
+  pool->threads_.emplace_back(&CompilePool::Work, pool.get(), std::move(first));
+  for (int i = 1; i < pool->options_.processes; ++i) {
+    pool->threads_.emplace_back(&CompilePool::Work, pool.get(), std::nullopt);
+  }
+  return pool;
+}
+
+CompilePool::CompilePool(CompilePoolOptions options, std::string nvrtc)
+    : options_(std::move(options)), nvrtc_(std::move(nvrtc)) {}
+
+CompilePool::~CompilePool() { queue_.Stop(); }
+
+void CompilePool::Submit(const Problem& problem, const Candidate& candidate,
+                         std::string_view arch) {
+  queue_.Push(JobName(problem, candidate, arch), {problem, candidate, std::string(arch)});
+}
+
+absl::StatusOr<CompileResult> CompilePool::Wait(const Problem& problem, const Candidate& candidate,
+                                                std::string_view arch) {
+  Submit(problem, candidate, arch);
+  auto result = queue_.Wait(JobName(problem, candidate, arch));
+  if (result) return *std::move(result);
+  return absl::CancelledError("the compile pool was stopped");
+}
+
+void CompilePool::Work(Slot worker) {
+  while (auto job = queue_.Pop()) queue_.Finish(job->first, Compile(worker, job->second));
+}
+
+absl::StatusOr<CompileResult> CompilePool::Compile(Slot& worker, const Job& job) {
+  if (!worker) {
+    ASSIGN_OR_RETURN(
+        worker,
+        WorkerClient::Start(options_.worker, {.cubin_folder = options_.cubin_folder}, kStartLimit));
+  }
+  const absl::Status started = worker->StartCompile(job.problem, job.candidate, job.arch);
+  const absl::StatusOr<CompileResult> result =
+      started.ok() ? Await(worker) : absl::StatusOr<CompileResult>(started);
+  if (absl::IsUnavailable(result.status())) {
+    worker.reset();
+    return CompileResult{.outcome = Outcome::kCrash,
+                         .error = absl::StrFormat("compiling: %s", result.status().message())};
+  }
+  if (!result.ok()) worker.reset();
+  return result;
+}
+
+absl::StatusOr<CompileResult> CompilePool::Await(Slot& worker) {
+  const absl::Time deadline = absl::Now() + options_.limit;
+  while (!queue_.stopped()) {
+    absl::StatusOr<CompileResult> result =
+        worker->FinishCompile(std::min(deadline, absl::Now() + kGlance));
+    if (!absl::IsDeadlineExceeded(result.status())) return result;
+    if (absl::Now() < deadline) continue;
+    worker.reset();
+    return CompileResult{.outcome = Outcome::kTimeout,
+                         .error = absl::StrFormat("compiling took longer than %s and was ended",
+                                                  absl::FormatDuration(options_.limit))};
+  }
+  return absl::CancelledError("the compile pool was stopped");
+}
+
+}  // namespace moetune

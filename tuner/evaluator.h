@@ -1,0 +1,44 @@
+// Evaluator: turns candidates into measurements. A failing candidate is a measurement with an
+// outcome; a Status means that the sweep itself cannot go on.
+#ifndef MOETUNE_TUNER_EVALUATOR_H_
+#define MOETUNE_TUNER_EVALUATOR_H_
+
+#include <span>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "db/record.h"
+#include "kernels/family.h"
+
+namespace moetune {
+
+struct Trial {
+  Measurement measurement;  // without its sweep id
+  std::vector<double>
+      samples_us;     // one per round; with kFinal the trials of a Measure share rounds
+  KernelFacts facts;  // of the kernel that was timed
+};
+
+// Not thread-safe.
+class Evaluator {
+ public:
+  virtual ~Evaluator() = default;
+
+  // The device, and the environment that a measurement of this family will carry.
+  virtual const DeviceSpec& device() const = 0;
+  virtual Environment EnvironmentOf(const Family& family) const = 0;
+
+  // Says what will be measured soon, so that compiles run ahead. Returns at once.
+  virtual void Prepare(const Problem& problem, std::span<const Candidate> candidates) = 0;
+
+  // One trial per candidate, in their order; with kShort and kFinal all are timed interleaved, and
+  // with kFinal a round counts for all of them. An evaluator that cannot time says so by effort
+  // kEstimate. ResourceExhausted: this problem is too large for the device; others may go on.
+  virtual absl::StatusOr<std::vector<Trial>> Measure(const Problem& problem,
+                                                     std::span<const Candidate> candidates,
+                                                     Effort effort) = 0;
+};
+
+}  // namespace moetune
+
+#endif  // MOETUNE_TUNER_EVALUATOR_H_

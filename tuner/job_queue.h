@@ -1,0 +1,80 @@
+// JobQueue: named jobs for several threads. Each name is done once, and its result kept.
+#ifndef MOETUNE_TUNER_JOB_QUEUE_H_
+#define MOETUNE_TUNER_JOB_QUEUE_H_
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "db/mutex.h"
+
+namespace moetune {
+
+// Thread-safe. Jobs are handed out in the order in which they came.
+template <typename Job, typename Result>
+class JobQueue {
+ public:
+  // Adds a job, unless one of this name was added before.
+  void Push(const std::string& name, Job job) {
+    {
+      MutexLock lock(mutex_);
+      if (!results_.try_emplace(name).second) return;
+      waiting_.emplace_back(name, std::move(job));
+    }
+    pushed_.notify_one();
+  }
+
+  // The next job, once there is one; nullopt once the queue has been stopped.
+  std::optional<std::pair<std::string, Job>> Pop() {
+    MutexLock lock(mutex_);
+    while (waiting_.empty() && !stopped_) pushed_.wait(mutex_);
+    if (stopped_) return std::nullopt;
+    std::pair<std::string, Job> next = std::move(waiting_.front());
+    waiting_.pop_front();
+    return next;
+  }
+
+  void Finish(const std::string& name, Result result) {
+    {
+      MutexLock lock(mutex_);
+      results_[name] = std::move(result);
+    }
+    finished_.notify_all();
+  }
+
+  // The result of a job that was pushed, once it is finished; nullopt once the queue has been
+  // stopped.
+  std::optional<Result> Wait(const std::string& name) {
+    MutexLock lock(mutex_);
+    while (!results_[name] && !stopped_) finished_.wait(mutex_);
+    return results_[name];
+  }
+
+  void Stop() {
+    {
+      MutexLock lock(mutex_);
+      stopped_ = true;
+    }
+    pushed_.notify_all();
+    finished_.notify_all();
+  }
+
+  bool stopped() const {
+    MutexLock lock(mutex_);
+    return stopped_;
+  }
+
+ private:
+  mutable Mutex mutex_;
+  Condition pushed_, finished_;
+  std::deque<std::pair<std::string, Job>> waiting_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::optional<Result>> results_ ABSL_GUARDED_BY(mutex_);
+  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace moetune
+
+#endif  // MOETUNE_TUNER_JOB_QUEUE_H_

@@ -1,0 +1,52 @@
+// What is wrong with an output, if anything: pure functions over host bytes.
+//
+// An output is what Workload::ReadOutput gives: a tensor (OutputRows, n) between two guards. A
+// check returns nullopt when all is well, else one sentence with the place and the values.
+#ifndef MOETUNE_TUNER_OUTPUT_CHECK_H_
+#define MOETUNE_TUNER_OUTPUT_CHECK_H_
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tuner/workload.h"
+
+namespace moetune {
+
+using Complaint = std::optional<std::string>;
+
+// How far a correct result may lie from a more precise one: per row the error's norm over the
+// reference's, per element relative to itself plus to the row's root mean square.
+struct Tolerance {
+  double row = 0;
+  double element = 0;
+};
+Tolerance ToleranceOf(Dtype output);
+
+Complaint CompareRow(std::span<const float> actual, std::span<const double> expected,
+                     const Tolerance& tolerance);
+
+// For each row of the output: the expert-sorted row that is written there, or -1.
+std::vector<int64_t> RowSources(const Problem& problem, const RoutingDraw& draw);
+
+// No element of a row to be written is poison still; all others are, and so are the guards.
+Complaint CheckWritten(const HostWorkload& workload, int draw, std::span<const uint8_t> output);
+
+// Against products computed here in double: every expert's first and last row, others by the seed,
+// and of each row as many columns as the work allows.
+Complaint CheckSample(const HostWorkload& workload, int draw, std::span<const uint8_t> output,
+                      uint64_t seed);
+
+// Against an output of another family, on all rows.
+Complaint CheckClose(const HostWorkload& workload, int draw, std::span<const uint8_t> expected,
+                     std::span<const uint8_t> output);
+
+// Bit for bit, for a piece of an output that starts at `offset`.
+Complaint CheckEqual(const Problem& problem, int64_t offset, std::span<const uint8_t> expected,
+                     std::span<const uint8_t> piece);
+
+}  // namespace moetune
+
+#endif  // MOETUNE_TUNER_OUTPUT_CHECK_H_

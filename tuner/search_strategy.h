@@ -1,0 +1,51 @@
+// SearchStrategy: which candidates to measure next. Ask and tell; knows nothing of GPUs or stores.
+#ifndef MOETUNE_TUNER_SEARCH_STRATEGY_H_
+#define MOETUNE_TUNER_SEARCH_STRATEGY_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "kernels/family.h"
+
+namespace moetune {
+
+// Made anew for every problem; deterministic in (candidates, seed, observations).
+class SearchStrategy {
+ public:
+  virtual ~SearchStrategy() = default;
+
+  // Up to `count` indices of candidates, none ever suggested before. Empty: the search has ended.
+  virtual std::vector<size_t> Suggest(size_t count) = 0;
+
+  // The time of a candidate in µs, or nullopt when it failed. Also told of candidates that it did
+  // not suggest (from an earlier run): those are not suggested any more.
+  virtual void Observe(size_t candidate, std::optional<double> time_us) = 0;
+};
+
+// `candidates`: the legal ones, in the cost model's order, best first; they outlive the strategy.
+using MakeStrategy = std::unique_ptr<SearchStrategy>(std::span<const Candidate> candidates,
+                                                     uint64_t seed);
+MakeStrategy MakeExhaustive;
+MakeStrategy MakeRandom;
+
+struct StrategyEntry {
+  std::string_view name;
+  std::string_view summary;
+  MakeStrategy* make;
+};
+std::span<const StrategyEntry> Strategies();
+absl::StatusOr<const StrategyEntry*> FindStrategy(std::string_view name);
+
+// Every legal candidate for the problem on the device, by ascending estimate; ties stay in the
+// order of families and configs. The first one is the default.
+std::vector<Candidate> RankCandidates(const Problem& problem, const DeviceSpec& device);
+
+}  // namespace moetune
+
+#endif  // MOETUNE_TUNER_SEARCH_STRATEGY_H_

@@ -1,0 +1,336 @@
+#include "tuner/sweep.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <deque>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "kernels/status_macros.h"
+#include "tuner/search_strategy.h"
+#include "tuner/sweep_history.h"
+#include "tuner/timer.h"
+#include "tuner/winner_rule.h"
+
+namespace moetune {
+namespace {
+
+// What the problems of one sweep share.
+struct Run {
+  const SweepOptions& options;
+  const StrategyEntry& strategy;
+  Store& store;
+  Evaluator& evaluator;
+  SweepObserver& observer;
+  SweepHistory history;
+  std::string id;
+  absl::Time deadline;
+
+  bool PastDeadline() const { return options.now() >= deadline; }
+};
+
+struct Tuned {
+  Winner winner;
+  bool from_store = false;
+};
+
+// The sweep of one problem.
+class ProblemSweep {
+ public:
+  ProblemSweep(const Problem& problem, Run& run) : problem_(problem), run_(run) {
+    std::vector<Candidate> ranked = RankCandidates(problem, run.evaluator.device());
+    if (!ranked.empty()) default_ = ranked.front();
+    for (Candidate& candidate : ranked) {
+      if (run.history.Failed(problem.shape, candidate)) {
+        ++failed_before_;
+      } else {
+        candidates_.push_back(std::move(candidate));
+      }
+    }
+    tried_.resize(candidates_.size(), false);
+    times_.resize(candidates_.size());
+    strategy_ = run.strategy.make(candidates_, run.options.seed);
+  }
+
+  size_t TrialsPlanned() const {
+    const auto budget = static_cast<size_t>(run_.options.budget);
+    return budget == 0 ? candidates_.size() : std::min(budget, candidates_.size());
+  }
+
+  absl::StatusOr<Tuned> Tune() {
+    if (candidates_.empty()) return NoWinner();
+    RecallTrials();
+    RETURN_IF_ERROR(Search());
+    const Winner* standing = run_.history.StandingWinner(problem_);
+    if (standing != nullptr && !measured_) return Tuned{*standing, /*from_store=*/true};
+    ASSIGN_OR_RETURN(const std::vector<size_t> finalists, ShortList());
+    ASSIGN_OR_RETURN(Winner winner, RunFinal(finalists));
+    return Tuned{std::move(winner)};
+  }
+
+ private:
+  absl::Status NoWinner() const {
+    const size_t failed = failed_before_ + candidates_.size();
+    if (failed > 0) {
+      return absl::NotFoundError(absl::StrFormat("none of %d configs passed", failed));
+    }
+    const DeviceSpec& device = run_.evaluator.device();
+    return absl::NotFoundError(absl::StrFormat("no kernel family runs it on %s (%s)", device.name,
+                                               ArchName(device.compute_capability)));
+  }
+
+  void Learn(size_t candidate, const Measurement& measurement) {
+    if (!tried_[candidate]) ++trials_;
+    tried_[candidate] = true;
+    times_[candidate] = measurement.outcome == Outcome::kOk
+                            ? std::optional<double>(measurement.time_us)
+                            : std::nullopt;
+    strategy_->Observe(candidate, times_[candidate]);
+  }
+
+  void RecallTrials() {
+    for (size_t i = 0; i < candidates_.size(); ++i) {
+      const KnownTrial* known = run_.history.Find(problem_, candidates_[i]);
+      if (known == nullptr) continue;
+      Learn(i, known->measurement);
+      run_.observer.OnTrial(known->measurement, /*from_store=*/true);
+    }
+  }
+
+  // Probes the default, which every winner is compared with, and then what the strategy asks for.
+  absl::Status Search() {
+    std::deque<size_t> ahead;
+    if (!tried_[0]) ahead.push_back(0);
+    run_.evaluator.Prepare(problem_, {candidates_.data(), ahead.size()});
+    while (trials_ < TrialsPlanned() && (trials_ == 0 || !run_.PastDeadline())) {
+      LookAhead(ahead);
+      if (ahead.empty()) break;
+      RETURN_IF_ERROR(Measure({&ahead.front(), 1}, Effort::kProbe).status());
+      ahead.pop_front();
+    }
+    return absl::OkStatus();
+  }
+
+  void LookAhead(std::deque<size_t>& ahead) {
+    const size_t target = std::min<size_t>(run_.options.look_ahead, TrialsPlanned() - trials_);
+    while (ahead.size() < target) {
+      std::vector<Candidate> next;
+      const std::vector<size_t> suggested = strategy_->Suggest(target - ahead.size());
+      if (suggested.empty()) return;
+      for (size_t candidate : suggested) {
+        if (std::find(ahead.begin(), ahead.end(), candidate) != ahead.end()) continue;
+        ahead.push_back(candidate);
+        next.push_back(candidates_[candidate]);
+      }
+      run_.evaluator.Prepare(problem_, next);
+    }
+  }
+
+  // Measures and learns. Everything of one Measure is in the store when this returns, except passed
+  // trials of the final: those are for the caller to append beside the winner.
+  absl::StatusOr<std::vector<Trial>> Measure(std::span<const size_t> chosen, Effort effort) {
+    std::vector<Candidate> candidates;
+    for (size_t i : chosen) candidates.push_back(candidates_[i]);
+    ASSIGN_OR_RETURN(std::vector<Trial> trials,
+                     run_.evaluator.Measure(problem_, candidates, effort));
+    measured_ = true;
+    std::vector<Record> batch;
+    for (size_t i = 0; i < trials.size(); ++i) {
+      Measurement& measurement = trials[i].measurement;
+      measurement.sweep = run_.id;
+      const bool passed = measurement.outcome == Outcome::kOk;
+      if (effort == Effort::kProbe || !passed) Learn(chosen[i], measurement);
+      // An estimate is one for every effort, and stands in the store from the first time.
+      const bool repeated = effort != Effort::kProbe && measurement.effort == Effort::kEstimate;
+      if (passed && (effort == Effort::kFinal || repeated)) continue;
+      run_.history.Add(measurement);
+      batch.push_back(NewRecord(measurement));
+    }
+    RETURN_IF_ERROR(Append(batch));
+    return trials;
+  }
+
+  absl::Status Append(std::span<const Record> batch) {
+    RETURN_IF_ERROR(run_.store.Append(batch).status());
+    for (const Record& record : batch) {
+      const auto* measurement = std::get_if<Measurement>(&record.row);
+      if (measurement != nullptr) run_.observer.OnTrial(*measurement, /*from_store=*/false);
+    }
+    return absl::OkStatus();
+  }
+
+  // The default first, where it passed, and the fastest others: by their probes, and where these
+  // are too many by a second, longer look.
+  absl::StatusOr<std::vector<size_t>> ShortList() {
+    std::vector<size_t> passed;
+    for (size_t i = 0; i < candidates_.size(); ++i) {
+      if (times_[i]) passed.push_back(i);
+    }
+    if (passed.empty()) return NoWinner();
+    const size_t standard = passed.front();  // the default, or what the model likes best after it
+    std::erase(passed, standard);
+    KeepFastest(passed, run_.options.short_list);
+    if (passed.size() > static_cast<size_t>(run_.options.finalists)) {
+      RETURN_IF_ERROR(LookAgain(passed));
+      KeepFastest(passed, run_.options.finalists);
+    }
+    passed.insert(passed.begin(), standard);
+    return passed;
+  }
+
+  // Drops what the probe rule would drop now that the best is known, and all but the `count`
+  // fastest.
+  void KeepFastest(std::vector<size_t>& chosen, size_t count) const {
+    std::erase_if(chosen, [&](size_t i) { return !times_[i]; });
+    std::stable_sort(chosen.begin(), chosen.end(),
+                     [&](size_t a, size_t b) { return *times_[a] < *times_[b]; });
+    if (!chosen.empty()) {
+      const double best_us = *times_[chosen.front()];
+      std::erase_if(chosen, [&](size_t i) { return IsHopeless(*times_[i], best_us); });
+    }
+    chosen.resize(std::min(chosen.size(), count));
+  }
+
+  // Replaces the times of probes by those of the short list, as far as the store has none.
+  absl::Status LookAgain(const std::vector<size_t>& chosen) {
+    std::vector<size_t> unknown;
+    for (size_t i : chosen) {
+      const KnownTrial* known = run_.history.Find(problem_, candidates_[i]);
+      if (known != nullptr && known->short_us) {
+        times_[i] = known->short_us;
+      } else {
+        unknown.push_back(i);
+      }
+    }
+    if (unknown.empty()) return absl::OkStatus();
+    ASSIGN_OR_RETURN(const std::vector<Trial> trials, Measure(unknown, Effort::kShort));
+    for (size_t i = 0; i < trials.size(); ++i) {
+      const Measurement& measurement = trials[i].measurement;
+      if (measurement.outcome == Outcome::kOk) times_[unknown[i]] = measurement.time_us;
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<Winner> RunFinal(const std::vector<size_t>& chosen) {
+    ASSIGN_OR_RETURN(std::vector<Trial> trials, Measure(chosen, Effort::kFinal));
+    std::vector<Finalist> finalists;
+    std::vector<Record> batch;
+    std::vector<Trial> passed;
+    for (size_t i = 0; i < trials.size(); ++i) {
+      Trial& trial = trials[i];
+      if (trial.measurement.outcome != Outcome::kOk) continue;
+      const Candidate& candidate = candidates_[chosen[i]];
+      const Plan plan =
+          candidate.family->plan(problem_, candidate.config, run_.evaluator.device(), trial.facts);
+      finalists.push_back({candidate, trial.samples_us, trial.facts.registers,
+                           trial.facts.static_shared_bytes + plan.dynamic_shared_bytes});
+      if (trial.measurement.effort == Effort::kFinal) {
+        batch.push_back(NewRecord(trial.measurement));
+      }
+      passed.push_back(std::move(trial));
+    }
+    if (finalists.empty()) return NoWinner();
+    const Verdict verdict = ChooseWinner(finalists, run_.options.guard_band, run_.options.seed);
+    Winner winner = MakeWinner(passed[verdict.winner], passed[0], verdict);
+    // In one batch: a winner without its rounds, or rounds without their winner, would be measured
+    // again by the next run.
+    batch.push_back(NewRecord(winner));
+    RETURN_IF_ERROR(Append(batch));
+    return winner;
+  }
+
+  Winner MakeWinner(const Trial& best, const Trial& standard, const Verdict& verdict) const {
+    const Measurement& m = best.measurement;
+    std::string reason = verdict.reason;
+    if (default_.family->name != standard.measurement.family ||
+        default_.config != standard.measurement.config) {
+      absl::StrAppendFormat(&reason, "; %s %s, which has failed, is the default proper",
+                            default_.family->name, default_.config.Text());
+    }
+    return {.sweep = run_.id,
+            .problem = problem_,
+            .device = m.device,
+            .environment = m.environment,
+            .family = m.family,
+            .config = m.config,
+            .cubin_sha256 = m.cubin_sha256,
+            .estimated = m.effort == Effort::kEstimate,
+            .time_us = verdict.time_us.middle,
+            .time_us_low = verdict.time_us.low,
+            .time_us_high = verdict.time_us.high,
+            .default_family = standard.measurement.family,
+            .default_config = standard.measurement.config,
+            .default_time_us = standard.measurement.time_us,
+            .reason = std::move(reason),
+            .measured_at = m.measured_at};
+  }
+
+  const Problem& problem_;
+  Run& run_;
+  Candidate default_;                  // what a look-up without any record answers
+  std::vector<Candidate> candidates_;  // in the cost model's order
+  std::vector<bool> tried_;
+  std::vector<std::optional<double>> times_;  // of those that passed
+  std::unique_ptr<SearchStrategy> strategy_;
+  size_t trials_ = 0;         // candidates with an outcome, those from the store included
+  size_t failed_before_ = 0;  // candidates left out because their kernel failed elsewhere
+  bool measured_ = false;     // anything, in this run
+};
+
+std::string HostName() {
+  std::array<char, 256> name = {};
+  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
+}
+
+absl::Status RecordSweep(Run& run, SweepState state) {
+  const Record record = NewRecord(Sweep{.id = run.id,
+                                        .state = state,
+                                        .strategy = run.options.strategy,
+                                        .seed = run.options.seed,
+                                        .spec = run.options.spec_text,
+                                        .host = HostName(),
+                                        .version = run.options.version,
+                                        .at = NowUs()});
+  return run.store.Append({&record, 1}).status();
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<Winner>> RunSweep(const std::vector<Problem>& problems,
+                                             const SweepOptions& options, Store& store,
+                                             Evaluator& evaluator, SweepObserver& observer) {
+  ASSIGN_OR_RETURN(const StrategyEntry* strategy, FindStrategy(options.strategy));
+  std::vector<Record> known;
+  if (!options.fresh) {
+    ASSIGN_OR_RETURN(ScanResult scan, store.Scan(0));
+    known = std::move(scan.records);
+  }
+  Run run = {options,   *strategy,
+             store,     evaluator,
+             observer,  SweepHistory(known, evaluator),
+             NewUuid(), options.now() + options.time_limit};
+  known.clear();
+
+  RETURN_IF_ERROR(RecordSweep(run, SweepState::kStarted));
+  std::vector<Winner> winners;
+  for (size_t i = 0; i < problems.size() && !run.PastDeadline(); ++i) {
+    ProblemSweep sweep(problems[i], run);
+    observer.OnProblem(i, problems.size(), problems[i], sweep.TrialsPlanned());
+    absl::StatusOr<Tuned> tuned = sweep.Tune();
+    if (tuned.ok()) {
+      observer.OnResult(problems[i], tuned->winner, tuned->from_store);
+      winners.push_back(std::move(tuned->winner));
+    } else if (absl::IsNotFound(tuned.status()) || absl::IsResourceExhausted(tuned.status())) {
+      observer.OnResult(problems[i], tuned.status(), /*from_store=*/false);
+    } else {
+      return tuned.status();
+    }
+  }
+  RETURN_IF_ERROR(RecordSweep(run, SweepState::kFinished));
+  return winners;
+}
+
+}  // namespace moetune

@@ -1,0 +1,75 @@
+#include "tuner/sweep_history.h"
+
+#include <string_view>
+
+#include "absl/strings/str_format.h"
+#include "kernels/registry.h"
+#include "tuner/kernel_name.h"
+
+namespace moetune {
+namespace {
+
+std::string TrialName(const Problem& problem, std::string_view family, const Config& config) {
+  return absl::StrFormat("%s %s %s", ProblemKey(problem), family, config.Text());
+}
+
+// Rows of a family that is no more, and of other devices and environments, are of no use here.
+template <typename Row>
+bool IsOfHere(const Row& row, const Evaluator& evaluator) {
+  const absl::StatusOr<const Family*> family = FindFamily(row.family);
+  return family.ok() && row.device.name == evaluator.device().name &&
+         row.environment == evaluator.EnvironmentOf(**family);
+}
+
+}  // namespace
+
+SweepHistory::SweepHistory(std::span<const Record> records, const Evaluator& evaluator) {
+  for (const Record& record : records) {
+    if (const auto* measurement = std::get_if<Measurement>(&record.row)) {
+      if (!IsOfHere(*measurement, evaluator)) continue;
+      Add(*measurement);
+      last_sequence_[ProblemKey(measurement->problem)] = record.sequence;
+    } else if (const auto* winner = std::get_if<Winner>(&record.row)) {
+      if (!IsOfHere(*winner, evaluator)) continue;
+      winners_[ProblemKey(winner->problem)] = {*winner, record.sequence};
+    }
+  }
+}
+
+void SweepHistory::Add(const Measurement& m) {
+  KnownTrial& known = trials_[TrialName(m.problem, m.family, m.config)];
+  const std::string kernel = KernelName(m.problem.shape, m.family, m.config);
+  if (m.outcome != Outcome::kOk) {
+    known = {.measurement = m};
+    failed_.insert(kernel);
+    return;
+  }
+  failed_.erase(kernel);
+  if (m.effort == Effort::kShort) {
+    known.short_us = m.time_us;
+  } else if (m.effort != Effort::kFinal) {
+    known.measurement = m;
+  }
+}
+
+bool SweepHistory::Failed(const Shape& shape, const Candidate& candidate) const {
+  return failed_.contains(KernelName(shape, candidate.family->name, candidate.config));
+}
+
+const KnownTrial* SweepHistory::Find(const Problem& problem, const Candidate& candidate) const {
+  const auto found = trials_.find(TrialName(problem, candidate.family->name, candidate.config));
+  return found == trials_.end() ? nullptr : &found->second;
+}
+
+const Winner* SweepHistory::StandingWinner(const Problem& problem) const {
+  const std::string key = ProblemKey(problem);
+  const auto found = winners_.find(key);
+  if (found == winners_.end()) return nullptr;
+  const auto last = last_sequence_.find(key);
+  if (last != last_sequence_.end() && last->second > found->second.sequence) return nullptr;
+  const Winner& winner = found->second.winner;
+  if (failed_.contains(KernelName(problem.shape, winner.family, winner.config))) return nullptr;
+  return &winner;
+}
+
+}  // namespace moetune

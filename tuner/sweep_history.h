@@ -1,0 +1,55 @@
+// SweepHistory: what is known already of a sweep's candidates, from the store and from its own
+// trials.
+#ifndef MOETUNE_TUNER_SWEEP_HISTORY_H_
+#define MOETUNE_TUNER_SWEEP_HISTORY_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+
+#include "db/record.h"
+#include "tuner/evaluator.h"
+
+namespace moetune {
+
+// The newest row of each effort counts. Seeds do not matter; device and environment do.
+struct KnownTrial {
+  Measurement measurement;         // the probe, estimate or failure
+  std::optional<double> short_us;  // from the short list
+};
+
+class SweepHistory {
+ public:
+  // Keeps of `records`, in ascending order, what was measured on the evaluator's device in the
+  // environment that it would measure in now.
+  SweepHistory(std::span<const Record> records, const Evaluator& evaluator);
+
+  void Add(const Measurement& measurement);
+
+  // True when this kernel (the candidate compiled for the shape's op, dtypes and fusions) failed,
+  // in whichever problem.
+  bool Failed(const Shape& shape, const Candidate& candidate) const;
+
+  const KnownTrial* Find(const Problem& problem, const Candidate& candidate) const;
+
+  // The winner that was chosen when all trials of the problem known from the store had been made;
+  // null when there is none, or its kernel has failed since.
+  const Winner* StandingWinner(const Problem& problem) const;
+
+ private:
+  struct Chosen {
+    Winner winner;
+    int64_t sequence = 0;
+  };
+  std::map<std::string, KnownTrial> trials_;      // by problem and candidate
+  std::set<std::string> failed_;                  // kernels
+  std::map<std::string, Chosen> winners_;         // by problem
+  std::map<std::string, int64_t> last_sequence_;  // of a problem's trials
+};
+
+}  // namespace moetune
+
+#endif  // MOETUNE_TUNER_SWEEP_HISTORY_H_

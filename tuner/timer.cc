@@ -1,0 +1,97 @@
+#include "tuner/timer.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "kernels/status_macros.h"
+#include "tuner/random.h"
+
+namespace moetune {
+namespace {
+
+constexpr double kHopeless = 1.5;
+constexpr double kHopelessShort = 2.0;
+constexpr double kShortUs = 50;
+
+}  // namespace
+
+std::string Policy::Text() const {
+  return absl::StrFormat("events-%d cold flush=%d,%dxL2 samples=%d,%d,%d long=%g,%d,%d,%d gap=%g",
+                         version, flush_bytes, flush_l2_times, probe_samples, short_samples,
+                         final_rounds, long_us, long_probe_samples, long_short_samples,
+                         long_final_rounds, idle_gap);
+}
+
+bool IsHopeless(double time_us, double best_us) {
+  return best_us > 0 && time_us > best_us * (best_us < kShortUs ? kHopelessShort : kHopeless);
+}
+
+Timer::Timer(const Context& context, CUstream_st* stream, const Policy& policy, Buffer flush,
+             Event start, Event end)
+    : driver_(&context.driver()),
+      stream_(stream),
+      policy_(policy),
+      flush_(std::move(flush)),
+      start_(std::move(start)),
+      end_(std::move(end)) {}
+
+absl::StatusOr<Timer> Timer::Create(const Context& context, CUstream_st* stream,
+                                    const Policy& policy) {
+  const int64_t bytes =
+      std::max(policy.flush_bytes, policy.flush_l2_times * context.device().l2_bytes);
+  ASSIGN_OR_RETURN(Buffer flush, Buffer::Allocate(context.driver(), static_cast<size_t>(bytes)));
+  ASSIGN_OR_RETURN(Event start, Event::Create(context.driver()));
+  ASSIGN_OR_RETURN(Event end, Event::Create(context.driver()));
+  return Timer(context, stream, policy, std::move(flush), std::move(start), std::move(end));
+}
+
+absl::StatusOr<double> Timer::Sample(const Enqueue& launch) {
+  // The fill runs for tens of microseconds: by its end all that follows is enqueued, so no time of
+  // the host lies between the events.
+  RETURN_IF_ERROR(DriverStatus(*driver_,
+                               driver_->fill(flush_.address(), 0, flush_.bytes(), stream_),
+                               "cannot flush the L2"));
+  RETURN_IF_ERROR(start_.Record(stream_));
+  RETURN_IF_ERROR(launch());
+  RETURN_IF_ERROR(end_.Record(stream_));
+  RETURN_IF_ERROR(end_.Synchronize());
+  return start_.ElapsedUs(end_);
+}
+
+absl::StatusOr<std::vector<double>> Timer::Probe(const Enqueue& launch, double best_us,
+                                                 const std::function<void()>& before) {
+  std::vector<double> samples;
+  int wanted = policy_.probe_samples;
+  while (static_cast<int>(samples.size()) < wanted) {
+    before();
+    ASSIGN_OR_RETURN(const double sample, Sample(launch));
+    samples.push_back(sample);
+    if (policy_.IsLong(sample)) wanted = policy_.long_probe_samples;
+    if (IsHopeless(*std::min_element(samples.begin(), samples.end()), best_us)) break;
+  }
+  return samples;
+}
+
+absl::StatusOr<std::vector<std::vector<double>>> Timer::Interleave(
+    std::span<const Enqueue> launches, int rounds, bool idle, uint64_t seed,
+    const std::function<void(size_t)>& before) {
+  std::vector<std::vector<double>> samples(launches.size());
+  std::vector<size_t> order(launches.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  Random random{seed};
+  for (int round = 0; round < rounds; ++round) {
+    random.Shuffle(std::span(order));
+    for (size_t i : order) {
+      before(i);
+      ASSIGN_OR_RETURN(const double sample, Sample(launches[i]));
+      samples[i].push_back(sample);
+      if (idle) absl::SleepFor(absl::Microseconds(policy_.idle_gap * sample));
+    }
+  }
+  return samples;
+}
+
+}  // namespace moetune

@@ -1,0 +1,86 @@
+// Timer: how long a launch takes, each time with a cold L2. The policy below is all that a time
+// depends on besides the kernel; docs/measurement.md tells the same in prose.
+#ifndef MOETUNE_TUNER_TIMER_H_
+#define MOETUNE_TUNER_TIMER_H_
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "runtime/device.h"
+
+namespace moetune {
+
+struct Policy {
+  int version = 1;  // raised with every change in how times are taken
+
+  // Filled before each launch, whichever is larger: what was read last has left the L2 then.
+  int64_t flush_bytes = int64_t{256} << 20;
+  int flush_l2_times = 4;
+
+  int probe_samples = 3;   // the least of them counts: enough to tell 1.5x from 1x
+  int short_samples = 10;  // the median counts
+  int final_rounds = 25;   // odd, and more than the 20 that bootstrap intervals need
+
+  // From here on a sample costs much and scatters little.
+  double long_us = 2000;
+  int long_probe_samples = 2;
+  int long_short_samples = 5;
+  int long_final_rounds = 9;
+
+  // The idle time after a sample of the final, in units of it: under a power limit a kernel's clock
+  // depends on what ran just before.
+  double idle_gap = 3;
+
+  // Part of the identity of a measurement, in Environment.policy.
+  std::string Text() const;
+
+  bool IsLong(double time_us) const { return time_us > long_us; }
+};
+
+// A candidate that is this far behind the best is not measured further: no later stage has ever
+// made up for it. Short kernels, whose launch is a good part of their time, get more room.
+bool IsHopeless(double time_us, double best_us);
+
+// Enqueues one launch.
+using Enqueue = std::function<absl::Status()>;
+
+class Timer {
+ public:
+  // Works on `stream`, which is borrowed; the context is current.
+  static absl::StatusOr<Timer> Create(const Context& context, CUstream_st* stream,
+                                      const Policy& policy);
+
+  const Policy& policy() const { return policy_; }
+
+  // One cold launch, in µs.
+  absl::StatusOr<double> Sample(const Enqueue& launch);
+
+  // Few samples, no more once hopeless beside `best_us` (0: none known). `before` each of them.
+  absl::StatusOr<std::vector<double>> Probe(const Enqueue& launch, double best_us,
+                                            const std::function<void()>& before);
+
+  // samples[i][round] of launches[i]: every round samples each launch once, in an order drawn anew.
+  // `idle`: with a pause after each. `before` is told the index of each launch first; after an
+  // error the one told last is to blame.
+  absl::StatusOr<std::vector<std::vector<double>>> Interleave(
+      std::span<const Enqueue> launches, int rounds, bool idle, uint64_t seed,
+      const std::function<void(size_t)>& before);
+
+ private:
+  Timer(const Context& context, CUstream_st* stream, const Policy& policy, Buffer flush,
+        Event start, Event end);
+
+  const DriverApi* driver_;
+  CUstream_st* stream_;
+  Policy policy_;
+  Buffer flush_;
+  Event start_, end_;
+};
+
+}  // namespace moetune
+
+#endif  // MOETUNE_TUNER_TIMER_H_

@@ -1,0 +1,76 @@
+#include "tuner/verifier.h"
+
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "kernels/status_macros.h"
+
+namespace moetune {
+namespace {
+
+Complaint InDraw(Complaint complaint, int draw) {
+  constexpr std::array<std::string_view, Workload::kDraws> kNames = {"the tuned", "the sparse"};
+  if (complaint) *complaint = absl::StrFormat("%s (with %s routing)", *complaint, kNames[draw]);
+  return complaint;
+}
+
+}  // namespace
+
+absl::Status Verifier::Run(const LoadedKernel& kernel, int draw) {
+  RETURN_IF_ERROR(workload_.PoisonOutput());
+  RETURN_IF_ERROR(kernel.Launch(workload_.host().problem, workload_.Args(draw), stream_.get()));
+  return stream_.Synchronize();
+}
+
+absl::StatusOr<Complaint> Verifier::CompareBits(const Output& expected) {
+  Complaint complaint;
+  int64_t offset = 0;
+  RETURN_IF_ERROR(workload_.ReadOutput([&](std::span<const uint8_t> piece) {
+    complaint = CheckEqual(workload_.host().problem, offset,
+                           std::span(expected).subspan(offset, piece.size()), piece);
+    offset += static_cast<int64_t>(piece.size());
+    return !complaint;
+  }));
+  return complaint;
+}
+
+absl::StatusOr<Verifier::Output> Verifier::ReadAll() {
+  Output output;
+  output.reserve(workload_.OutputBytes());
+  RETURN_IF_ERROR(workload_.ReadOutput([&](std::span<const uint8_t> piece) {
+    output.insert(output.end(), piece.begin(), piece.end());
+    return true;
+  }));
+  return output;
+}
+
+Complaint Verifier::Judge(int draw, const Output& output, uint64_t seed) const {
+  const HostWorkload& host = workload_.host();
+  if (Complaint complaint = CheckWritten(host, draw, output)) return complaint;
+  const auto reference = expected_.find(kReference);
+  if (reference == expected_.end()) return CheckSample(host, draw, output, seed);
+  return CheckClose(host, draw, reference->second[draw], output);
+}
+
+absl::StatusOr<Complaint> Verifier::Verify(const LoadedKernel& kernel, uint64_t seed,
+                                           const std::function<void()>& before) {
+  const std::string_view family = kernel.candidate().family->name;
+  const auto known = expected_.find(family);
+  Outputs outputs;
+  for (int draw = 0; draw < Workload::kDraws; ++draw) {
+    before();
+    RETURN_IF_ERROR(Run(kernel, draw));
+    Complaint complaint;
+    if (known != expected_.end()) {
+      ASSIGN_OR_RETURN(complaint, CompareBits(known->second[draw]));
+    } else {
+      ASSIGN_OR_RETURN(outputs[draw], ReadAll());
+      complaint = Judge(draw, outputs[draw], seed);
+    }
+    if (complaint) return InDraw(std::move(complaint), draw);
+  }
+  if (known == expected_.end()) expected_[family] = std::move(outputs);
+  return Complaint();
+}
+
+}  // namespace moetune

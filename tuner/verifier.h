@@ -1,0 +1,60 @@
+// Verifier: no kernel is timed before its output was found right, on both draws of the workload.
+//
+// The first kernel of a family, for a problem, is compared by tolerance: that of `reference` with
+// sampled products computed on the host in double, that of another family with all rows of
+// `reference`. What it wrote is kept, and every other config of the family has to write the same
+// bits.
+#ifndef MOETUNE_TUNER_VERIFIER_H_
+#define MOETUNE_TUNER_VERIFIER_H_
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "runtime/kernel.h"
+#include "tuner/output_check.h"
+#include "tuner/workload.h"
+
+namespace moetune {
+
+class Verifier {
+ public:
+  // The family that runs every problem, and that all others are compared with.
+  static constexpr std::string_view kReference = "reference";
+
+  // Both are borrowed.
+  Verifier(Workload& workload, const Stream& stream) : workload_(workload), stream_(stream) {}
+
+  // To be called when the workload has loaded another problem.
+  void Forget() { expected_.clear(); }
+
+  // Whether a kernel of this family has been found right already.
+  bool Knows(const Family& family) const { return expected_.contains(family.name); }
+
+  // What is wrong with the output of `kernel`, if anything. An error is the driver's: the launch
+  // was refused, or has broken the context.
+  // `before` each launch.
+  absl::StatusOr<Complaint> Verify(const LoadedKernel& kernel, uint64_t seed,
+                                   const std::function<void()>& before);
+
+ private:
+  using Output = std::vector<uint8_t>;
+  using Outputs = std::array<Output, Workload::kDraws>;
+
+  absl::Status Run(const LoadedKernel& kernel, int draw);
+  absl::StatusOr<Complaint> CompareBits(const Output& expected);
+  absl::StatusOr<Output> ReadAll();
+  Complaint Judge(int draw, const Output& output, uint64_t seed) const;
+
+  Workload& workload_;
+  const Stream& stream_;
+  std::map<std::string_view, Outputs> expected_;  // by family
+};
+
+}  // namespace moetune
+
+#endif  // MOETUNE_TUNER_VERIFIER_H_

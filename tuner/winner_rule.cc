@@ -1,0 +1,73 @@
+#include "tuner/winner_rule.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "absl/strings/str_format.h"
+
+namespace moetune {
+namespace {
+
+bool SurelyAbove(const Interval& ratio, double guard_band) {
+  return ratio.low > 1 && ratio.middle > 1 + guard_band;
+}
+
+std::string DefaultStands(std::span<const Finalist> finalists, const std::vector<Interval>& gains,
+                          double guard_band) {
+  if (finalists.size() == 1) return "the default stands: no other config was left to compare";
+  const auto best =
+      std::max_element(gains.begin() + 1, gains.end(),
+                       [](const Interval& a, const Interval& b) { return a.middle < b.middle; });
+  if (best->middle <= 1) {
+    return absl::StrFormat("the default stands: it is the fastest of %d finalists",
+                           finalists.size());
+  }
+  return absl::StrFormat(
+      "the default stands: the best of %d others is %.1f %% faster (95 %% interval %.2fx to "
+      "%.2fx), "
+      "and a winner must be surely more than %.0f %% faster",
+      finalists.size() - 1, 100 * (best->middle - 1), best->low, best->high, 100 * guard_band);
+}
+
+}  // namespace
+
+Verdict ChooseWinner(std::span<const Finalist> finalists, double guard_band, uint64_t seed) {
+  const Finalist& standard = finalists[0];
+  std::vector<Interval> gains;
+  std::vector<size_t> faster;
+  for (size_t i = 0; i < finalists.size(); ++i) {
+    gains.push_back(PairedRatio(standard.samples_us, finalists[i].samples_us, seed));
+    if (SurelyAbove(gains[i], guard_band)) faster.push_back(i);
+  }
+  if (faster.empty()) {
+    return {0, MedianInterval(standard.samples_us, seed),
+            DefaultStands(finalists, gains, guard_band)};
+  }
+
+  const size_t fastest = *std::min_element(faster.begin(), faster.end(), [&](size_t a, size_t b) {
+    return Median(finalists[a].samples_us) < Median(finalists[b].samples_us);
+  });
+  std::erase_if(faster, [&](size_t i) {
+    return SurelyAbove(PairedRatio(finalists[i].samples_us, finalists[fastest].samples_us, seed),
+                       guard_band);
+  });
+  const auto preference = [&](size_t i) {
+    const Finalist& f = finalists[i];
+    return std::tuple(f.registers, f.shared_bytes, f.candidate.family->name,
+                      f.candidate.config.Text());
+  };
+  const size_t winner = *std::min_element(faster.begin(), faster.end(), [&](size_t a, size_t b) {
+    return preference(a) < preference(b);
+  });
+
+  std::string reason = absl::StrFormat(
+      "%.2fx as fast as the default (95 %% interval %.2fx to %.2fx, %d rounds)",
+      gains[winner].middle, gains[winner].low, gains[winner].high, standard.samples_us.size());
+  if (faster.size() > 1) {
+    absl::StrAppendFormat(&reason, "; of %d equally fast ones it takes the fewest resources",
+                          faster.size());
+  }
+  return {winner, MedianInterval(finalists[winner].samples_us, seed), std::move(reason)};
+}
+
+}  // namespace moetune

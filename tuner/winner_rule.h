@@ -1,0 +1,37 @@
+// The rule that picks a winner from the final rounds, and says why.
+#ifndef MOETUNE_TUNER_WINNER_RULE_H_
+#define MOETUNE_TUNER_WINNER_RULE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernels/family.h"
+#include "tuner/statistics.h"
+
+namespace moetune {
+
+struct Finalist {
+  Candidate candidate;
+  std::vector<double> samples_us;  // of the same rounds for all finalists; not empty
+  int registers = 0;               // per thread
+  int64_t shared_bytes = 0;        // static and dynamic
+};
+
+struct Verdict {
+  size_t winner = 0;  // index of the finalist
+  Interval time_us;   // its median and 95 % interval
+  std::string reason;
+};
+
+// finalists[0] is the default. Another one wins only when it is faster by more than `guard_band`
+// and the 95 % interval of the paired ratio lies above 1. Of those that do, the ones not surely
+// slower than the fastest by more than the band are equals: fewer registers win, then less shared
+// memory, then the first in lexical order.
+Verdict ChooseWinner(std::span<const Finalist> finalists, double guard_band, uint64_t seed);
+
+}  // namespace moetune
+
+#endif  // MOETUNE_TUNER_WINNER_RULE_H_

@@ -1,0 +1,258 @@
+#include "tuner/worker_evaluator.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "kernels/registry.h"
+#include "kernels/status_macros.h"
+#include "tuner/kernel_name.h"
+#include "tuner/search_strategy.h"
+#include "tuner/verifier.h"
+
+namespace moetune {
+namespace {
+
+constexpr absl::Duration kStartLimit = absl::Seconds(60);  // a driver may take long to wake
+
+// Children that die one after the other, with no candidate to blame, mean that the machine is at
+// fault.
+constexpr int kMaxFruitless = 3;
+
+std::string NameOf(const Problem& problem, const Candidate& candidate) {
+  return KernelName(problem.shape, candidate.family->name, candidate.config);
+}
+
+}  // namespace
+
+std::map<std::string_view, Environment> EnvironmentsOf(std::string_view driver,
+                                                       std::string_view nvrtc,
+                                                       std::string_view policy) {
+  std::map<std::string_view, Environment> environments;
+  for (const Family* family : Families()) {
+    environments[family->name] = {.driver = std::string(driver),
+                                  .nvrtc = std::string(nvrtc),
+                                  .kernel_fingerprint = FamilyFingerprint(*family),
+                                  .policy = std::string(policy)};
+  }
+  return environments;
+}
+
+Trial CompiledTrial(const Evaluator& evaluator, const Problem& problem, const Candidate& candidate,
+                    Effort effort, uint64_t seed, const CompileResult& compiled) {
+  return {.measurement = {.problem = problem,
+                          .device = evaluator.device(),
+                          .environment = evaluator.EnvironmentOf(*candidate.family),
+                          .family = std::string(candidate.family->name),
+                          .config = candidate.config,
+                          .effort = effort,
+                          .outcome = compiled.outcome,
+                          .error = compiled.error,
+                          .compile_ms = compiled.compile_ms,
+                          .cubin_sha256 = compiled.cubin_sha256,
+                          .seed = seed,
+                          .measured_at = NowUs()},
+          .facts = compiled.facts};
+}
+
+absl::StatusOr<std::unique_ptr<WorkerEvaluator>> WorkerEvaluator::Start(WorkerOptions options) {
+  std::unique_ptr<WorkerEvaluator> evaluator(new WorkerEvaluator(std::move(options)));
+  const WorkerOptions& given = evaluator->options_;
+  evaluator->started_ = absl::Now();
+  RETURN_IF_ERROR(evaluator->StartChild());
+  const WorkerHello& hello = evaluator->hello_;
+  evaluator->environments_ = EnvironmentsOf(hello.driver, hello.nvrtc, hello.policy);
+  ASSIGN_OR_RETURN(evaluator->pool_, CompilePool::Start({.worker = given.worker,
+                                                         .cubin_folder = given.cubin_folder,
+                                                         .processes = given.compile_processes,
+                                                         .limit = given.compile_limit}));
+  return evaluator;
+}
+
+absl::Status WorkerEvaluator::StartChild() {
+  ASSIGN_OR_RETURN(child_, WorkerClient::Start(options_.worker,
+                                               {.cubin_folder = options_.cubin_folder,
+                                                .device = options_.device,
+                                                .seed = options_.seed,
+                                                .histograms = options_.histograms},
+                                               kStartLimit));
+  hello_ = child_->hello();
+  return absl::OkStatus();
+}
+
+std::string WorkerEvaluator::Arch() const { return ArchName(hello_.device.compute_capability); }
+
+void WorkerEvaluator::Prepare(const Problem& problem, std::span<const Candidate> candidates) {
+  for (const Candidate& candidate : candidates) pool_->Submit(problem, candidate, Arch());
+}
+
+WorkerEvaluator::Usage WorkerEvaluator::usage() const {
+  Usage usage = usage_;
+  usage.total = absl::Now() - started_;
+  return usage;
+}
+
+absl::StatusOr<std::vector<Trial>> WorkerEvaluator::Measure(const Problem& problem,
+                                                            std::span<const Candidate> candidates,
+                                                            Effort effort) {
+  const absl::Time start = absl::Now();
+  std::vector<Trial> trials;
+  std::vector<bool> done;
+  for (const Candidate& candidate : candidates) {
+    ASSIGN_OR_RETURN(const CompileResult compiled, pool_->Wait(problem, candidate, Arch()));
+    trials.push_back(CompiledTrial(*this, problem, candidate, effort, options_.seed, compiled));
+    done.push_back(compiled.outcome != Outcome::kOk);
+    if (done.back()) failed_.insert(NameOf(problem, candidate));
+  }
+  ASSIGN_OR_RETURN(const std::vector<Candidate> bases, FindBases(problem, candidates));
+  usage_.waiting_for_compiles += absl::Now() - start;
+
+  int fruitless = 0;
+  while (std::find(done.begin(), done.end(), false) != done.end()) {
+    Request request = {
+        .problem = problem, .bases = bases, .effort = effort, .trials = trials, .done = done};
+    std::erase_if(request.bases,
+                  [&](const Candidate& base) { return failed_.contains(NameOf(problem, base)); });
+    for (size_t i = 0; i < candidates.size(); ++i) {
+      if (done[i]) continue;
+      request.candidates.push_back(candidates[i]);
+      request.places.push_back(i);
+    }
+    const absl::Time begin = absl::Now();
+    const absl::StatusOr<bool> learnt = Serve(request);
+    usage_.measuring += absl::Now() - begin;
+    if (learnt.ok() && *learnt) {
+      fruitless = 0;
+    } else if (absl::IsInvalidArgument(learnt.status()) ||
+               absl::IsResourceExhausted(learnt.status()) || ++fruitless == kMaxFruitless) {
+      return learnt.status();
+    }
+  }
+  return trials;
+}
+
+const std::vector<Candidate>& WorkerEvaluator::Ranked(const Problem& problem) {
+  if (problem != ranked_problem_) {
+    ranked_ = RankCandidates(problem, device());
+    ranked_problem_ = problem;
+  }
+  return ranked_;
+}
+
+// Of each family that is needed, the config that the model likes best of those that have not
+// failed.
+absl::StatusOr<std::vector<Candidate>> WorkerEvaluator::FindBases(
+    const Problem& problem, std::span<const Candidate> candidates) {
+  std::vector<Candidate> bases;
+  for (const Family* family : Families()) {
+    const bool needed = family->name == Verifier::kReference ||
+                        std::any_of(candidates.begin(), candidates.end(),
+                                    [&](const Candidate& c) { return c.family == family; });
+    if (!needed) continue;
+    for (const Candidate& base : Ranked(problem)) {
+      if (base.family != family || failed_.contains(NameOf(problem, base))) continue;
+      ASSIGN_OR_RETURN(const CompileResult compiled, pool_->Wait(problem, base, Arch()));
+      if (compiled.outcome == Outcome::kOk) {
+        bases.push_back(base);
+        break;
+      }
+      failed_.insert(NameOf(problem, base));
+    }
+  }
+  // Others are verified against the reference.
+  std::stable_partition(bases.begin(), bases.end(), [](const Candidate& base) {
+    return base.family->name == Verifier::kReference;
+  });
+  return bases;
+}
+
+// Sends the request to the child and follows it to its end, or to the child's. True when something
+// was learnt: a trial, or that a base is no good. An error says why not.
+absl::StatusOr<bool> WorkerEvaluator::Serve(Request& request) {
+  if (!child_) {
+    ++usage_.restarts;
+    RETURN_IF_ERROR(StartChild());
+  }
+  const auto open = std::count(request.done.begin(), request.done.end(), false);
+  Step step;
+  absl::Status status =
+      child_->StartMeasure(request.problem, request.candidates, request.effort, request.bases);
+  if (status.ok()) status = Follow(request, step);
+  if (status.ok()) return true;
+  if (absl::IsResourceExhausted(status)) return status;
+
+  child_.reset();
+  const std::string error(status.message());
+  if (absl::IsDeadlineExceeded(status)) {
+    if (Blame(request, step, Outcome::kTimeout,
+              absl::StrFormat("no sign of life for %s, and was ended",
+                              absl::FormatDuration(options_.watchdog)))) {
+      return true;
+    }
+  } else if (absl::IsUnavailable(status)) {
+    if (Blame(request, step, Outcome::kCrash, error)) return true;
+  } else if (absl::IsAborted(status) && step.stage == Step::kBase) {
+    Blame(request, step, Outcome::kFault, error);
+    return true;
+  }
+  if (std::count(request.done.begin(), request.done.end(), false) < open) return true;
+  return status;
+}
+
+absl::Status WorkerEvaluator::Follow(Request& request, Step& step) {
+  while (true) {
+    ASSIGN_OR_RETURN(WorkerClient::Event event, child_->NextEvent(absl::Now() + options_.watchdog));
+    if (const auto* next = std::get_if<Step>(&event)) {
+      step = *next;
+    } else if (auto* measured = std::get_if<WorkerClient::Measured>(&event)) {
+      if (measured->candidate >= request.candidates.size()) {
+        return absl::InternalError("a worker measured what it was not asked for");
+      }
+      Finish(request, measured->candidate, std::move(measured->trial));
+    } else {
+      return std::get<absl::Status>(event);
+    }
+  }
+}
+
+// Completes a trial by what the child measured.
+void WorkerEvaluator::Finish(Request& request, size_t candidate, Trial measured) {
+  const size_t place = request.places[candidate];
+  Trial& trial = request.trials[place];
+  const Measurement& from = measured.measurement;
+  Measurement& to = trial.measurement;
+  to.outcome = from.outcome;
+  to.error = from.error;
+  to.effort = from.effort;
+  to.time_us = from.time_us;
+  to.time_us_mad = from.time_us_mad;
+  to.samples = from.samples;
+  to.clocks = from.clocks;
+  to.measured_at = from.measured_at;
+  trial.samples_us = std::move(measured.samples_us);
+  if (from.outcome == Outcome::kOk) {
+    trial.facts = measured.facts;
+  } else {
+    failed_.insert(NameOf(request.problem, request.candidates[candidate]));
+  }
+  request.done[place] = true;
+}
+
+// Of what the child was at when it died. False when that was no candidate's fault.
+bool WorkerEvaluator::Blame(Request& request, Step step, Outcome outcome, std::string error) {
+  if (step.stage == Step::kBase && step.index < request.bases.size()) {
+    failed_.insert(NameOf(request.problem, request.bases[step.index]));
+    return true;
+  }
+  if (step.stage != Step::kCandidate || step.index >= request.candidates.size()) return false;
+  Trial failure;
+  failure.measurement.outcome = outcome;
+  failure.measurement.error = std::move(error);
+  failure.measurement.effort = request.effort;
+  failure.measurement.measured_at = NowUs();
+  Finish(request, step.index, std::move(failure));
+  return true;
+}
+
+}  // namespace moetune

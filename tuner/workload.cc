@@ -1,0 +1,191 @@
+#include "tuner/workload.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/str_format.h"
+#include "kernels/status_macros.h"
+#include "tuner/element.h"
+#include "tuner/random.h"
+
+namespace moetune {
+namespace {
+
+// Primes past 2^16, 2^20 and 2^22. The last is past the rows of every MoE layer known, and its
+// block is made in a tenth of a second.
+constexpr std::array<int64_t, 3> kBlockElements = {65537, 1048583, 4194319};
+
+constexpr int64_t kPieceBytes = int64_t{64} << 20;
+
+enum Stream : uint64_t { kActivations, kWeights, kTunedDraw, kSparseDraw };
+
+int64_t ActivationRows(const Problem& problem) {
+  return problem.shape.Has(kGather) ? problem.tokens : problem.rows;
+}
+
+int64_t WeightElements(const Shape& shape) { return shape.experts * shape.n * shape.k; }
+
+// A copy may return before its last bytes have reached the device; kernels on a stream of ours would
+// not wait for them.
+absl::Status Upload(const DriverApi& driver, const Buffer& buffer, const void* source,
+                    int64_t bytes) {
+  RETURN_IF_ERROR(DriverStatus(
+      driver, driver.copy_to_device(buffer.address(), source, static_cast<size_t>(bytes)),
+      "cannot copy to the device"));
+  return DriverStatus(driver, driver.stream_synchronize(nullptr), "a copy to the device failed");
+}
+
+// Copies the block once, then what is there already, twice as much each time.
+absl::Status Fill(const DriverApi& driver, CUstream_st* stream, const Buffer& buffer, int64_t bytes,
+                  std::span<const uint8_t> block) {
+  int64_t filled = std::min<int64_t>(bytes, block.size());
+  RETURN_IF_ERROR(Upload(driver, buffer, block.data(), filled));
+  while (filled < bytes) {
+    const int64_t count = std::min(filled, bytes - filled);
+    RETURN_IF_ERROR(DriverStatus(driver,
+                                 driver.copy_on_device(buffer.address() + filled, buffer.address(),
+                                                       static_cast<size_t>(count), stream),
+                                 "cannot copy on the device"));
+    filled += count;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+int64_t Pattern::BlockElements(int64_t rows) {
+  for (int64_t elements : kBlockElements) {
+    if (elements > rows) return elements;
+  }
+  return kBlockElements.back();
+}
+
+Pattern::Pattern(const Kind& kind) : kind_(kind), block_(kind.elements * DtypeBytes(kind.dtype)) {
+  Random random{kind.seed};
+  for (int64_t i = 0; i < kind.elements; ++i) {
+    float value = 0;
+    // A zero would hide a wrong factor beside it; below 1e-3 deviations fp16 may round to one.
+    while (std::abs(value) < 1e-3f * kind.deviation) value = kind.deviation * random.Normal();
+    StoreElement(kind.dtype, block_.data(), i, value);
+  }
+}
+
+void Pattern::Read(int64_t first, std::span<float> values) const {
+  int64_t at = first % kind_.elements;
+  while (!values.empty()) {
+    const auto count = std::min<size_t>(values.size(), kind_.elements - at);
+    LoadElements(kind_.dtype, block_.data(), at, values.first(count));
+    values = values.subspan(count);
+    at = 0;
+  }
+}
+
+int64_t OutputRows(const Problem& problem) {
+  return problem.shape.Has(kScatter) ? problem.tokens * problem.shape.top_k : problem.rows;
+}
+
+int64_t Workload::OutputBytes() const {
+  const Shape& shape = host_.problem.shape;
+  return 2 * kGuardBytes + OutputRows(host_.problem) * shape.n * DtypeBytes(shape.output);
+}
+
+absl::Status Workload::Reserve(Buffer& buffer, int64_t bytes, const char* what) {
+  if (static_cast<int64_t>(buffer.bytes()) >= bytes) return absl::OkStatus();
+  buffer = Buffer();  // frees the old one first
+  absl::StatusOr<Buffer> made = Buffer::Allocate(context_.driver(), static_cast<size_t>(bytes));
+  if (made.ok()) {
+    buffer = *std::move(made);
+    return absl::OkStatus();
+  }
+  // A broken context fails here too; only a working one is out of memory.
+  const DriverApi& driver = context_.driver();
+  RETURN_IF_ERROR(DriverStatus(driver, driver.stream_synchronize(stream_), "the device is broken"));
+  return absl::ResourceExhaustedError(absl::StrFormat(
+      "no room for %s of %s: %.1f GiB are asked of %s, which has %.1f", what,
+      ProblemKey(host_.problem), static_cast<double>(bytes) / (1 << 30), context_.device().name,
+      static_cast<double>(context_.device().memory_bytes) / (1 << 30)));
+}
+
+absl::Status Workload::Load(const Problem& problem, uint64_t seed, const Histograms& histograms) {
+  const Shape& shape = problem.shape;
+  const int64_t x_rows = ActivationRows(problem);
+  const Pattern::Kind x = {shape.dtype, 1, Pattern::BlockElements(x_rows), seed ^ kActivations};
+  if (host_.x.kind() != x) host_.x = Pattern(x);
+  const Pattern::Kind w = {shape.dtype, 1 / std::sqrt(static_cast<float>(shape.k)),
+                           Pattern::BlockElements(shape.experts * shape.n), seed ^ kWeights};
+  if (host_.w.kind() != w) host_.w = Pattern(w);
+  ASSIGN_OR_RETURN(host_.draws[0], DrawRouting(problem, seed ^ kTunedDraw, histograms));
+  host_.draws[1] = DrawSparseRouting(problem, seed ^ kSparseDraw);
+  host_.problem = problem;
+
+  const int64_t bytes = DtypeBytes(shape.dtype);
+  RETURN_IF_ERROR(Reserve(x_, x_rows * shape.k * bytes, "the activations"));
+  RETURN_IF_ERROR(Reserve(w_, WeightElements(shape) * bytes, "the weights"));
+  RETURN_IF_ERROR(Reserve(y_, OutputBytes(), "the output"));
+  for (int draw = 0; draw < kDraws; ++draw) RETURN_IF_ERROR(LoadDraw(draw));
+  return Refill();
+}
+
+absl::Status Workload::LoadDraw(int draw) {
+  const DriverApi& driver = context_.driver();
+  const RoutingDraw& source = host_.draws[draw];
+  DrawBuffers& target = draws_[draw];
+  const auto load = [&](Buffer& buffer, const auto& values, const char* what) -> absl::Status {
+    const auto bytes = static_cast<int64_t>(values.size() * sizeof(values[0]));
+    RETURN_IF_ERROR(Reserve(buffer, bytes, what));
+    return Upload(driver, buffer, values.data(), bytes);
+  };
+  RETURN_IF_ERROR(load(target.counts, source.counts, "the row counts"));
+  RETURN_IF_ERROR(load(target.index, source.index, "the routing index"));
+  return load(target.weights, source.weights, "the routing weights");
+}
+
+absl::Status Workload::Refill() {
+  const Shape& shape = host_.problem.shape;
+  const DriverApi& driver = context_.driver();
+  const int64_t bytes = DtypeBytes(shape.dtype);
+  RETURN_IF_ERROR(
+      Fill(driver, stream_, x_, ActivationRows(host_.problem) * shape.k * bytes, host_.x.block()));
+  return Fill(driver, stream_, w_, WeightElements(shape) * bytes, host_.w.block());
+}
+
+MoeArgs Workload::Args(int draw) const {
+  const Problem& problem = host_.problem;
+  const Shape& shape = problem.shape;
+  const bool routed = shape.Has(kGather) || shape.Has(kScatter);
+  return {.x = x_.pointer(),
+          .w = w_.pointer(),
+          .y = static_cast<uint8_t*>(y_.pointer()) + kGuardBytes,
+          .row_counts = draws_[draw].counts.pointer(),
+          .row_index = routed ? draws_[draw].index.pointer() : nullptr,
+          .scale = shape.Has(kScale) ? draws_[draw].weights.pointer() : nullptr,
+          .tokens = problem.tokens,
+          .rows = problem.rows,
+          .experts = shape.experts,
+          .top_k = shape.top_k,
+          .n = shape.n,
+          .k = shape.k};
+}
+
+absl::Status Workload::PoisonOutput() {
+  const DriverApi& driver = context_.driver();
+  return DriverStatus(
+      driver, driver.fill(y_.address(), kPoison, static_cast<size_t>(OutputBytes()), stream_),
+      "cannot fill the output");
+}
+
+absl::Status Workload::ReadOutput(const Consume& consume) {
+  const DriverApi& driver = context_.driver();
+  const int64_t bytes = OutputBytes();
+  piece_.resize(std::min(bytes, kPieceBytes));
+  for (int64_t at = 0; at < bytes; at += kPieceBytes) {
+    const auto count = static_cast<size_t>(std::min(bytes - at, kPieceBytes));
+    RETURN_IF_ERROR(DriverStatus(driver,
+                                 driver.copy_to_host(piece_.data(), y_.address() + at, count),
+                                 "cannot copy from the device"));
+    if (!consume({piece_.data(), count})) break;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace moetune
