@@ -1,0 +1,35 @@
+#include "tuner/service/config_service.h"
+
+#include "proto/grpc_status.h"
+#include "tuner/service/config_handlers.h"
+
+namespace moetune {
+namespace {
+
+grpc::ServerUnaryReactor* Finish(grpc::CallbackServerContext* context, const absl::Status& status) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  reactor->Finish(ToGrpc(status));
+  return reactor;
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* ConfigService::Lookup(grpc::CallbackServerContext* context,
+                                                const v1::LookupRequest* request,
+                                                v1::LookupResponse* response) {
+  return Finish(context, HandleLookup(*snapshots_.Current(), *request, *response));
+}
+
+grpc::ServerUnaryReactor* ConfigService::BatchLookup(grpc::CallbackServerContext* context,
+                                                     const v1::BatchLookupRequest* request,
+                                                     v1::BatchLookupResponse* response) {
+  return Finish(context, HandleBatchLookup(*snapshots_.Current(), *request, *response));
+}
+
+grpc::ServerUnaryReactor* ConfigService::ListWinners(grpc::CallbackServerContext* context,
+                                                     const v1::ListWinnersRequest* request,
+                                                     v1::ListWinnersResponse* response) {
+  return Finish(context, HandleListWinners(*snapshots_.Current(), *request, *response));
+}
+
+}  // namespace moetune
