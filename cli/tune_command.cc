@@ -1,0 +1,262 @@
+// tune: finds the best config of each problem on a GPU, or by the cost model for one that is not
+// here.
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+#include <thread>
+
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "cli/command.h"
+#include "cli/shared_options.h"
+#include "cli/tune_progress.h"
+#include "cli/version.h"
+#include "cli/winner_json.h"
+#include "kernels/names.h"
+#include "kernels/status_macros.h"
+#include "tuner/estimate_evaluator.h"
+#include "tuner/search_strategy.h"
+#include "tuner/sweep_spec.h"
+#include "tuner/worker_evaluator.h"
+
+namespace moetune {
+namespace {
+
+constexpr std::string_view kEstimatePrefix = "estimate:";
+
+// As given; Sweep parts are turned into their types by the functions below.
+struct TuneOptions {
+  std::vector<std::string> models;
+  std::string hf_config;
+  std::vector<std::string> problems;
+  std::string spec;
+  std::string ops, fusions, tokens, routing;
+  std::string db;
+  std::string device = "0";
+  std::string strategy = "exhaustive";
+  int64_t budget = 0;
+  std::string time_limit;
+  bool fresh = false;
+  int64_t seed = 1;
+  int64_t jobs = std::max(1u, std::thread::hardware_concurrency() - 1);
+  std::string cubins;
+  std::vector<std::string> worker;
+  bool json = false;
+};
+
+void AddOptions(Options& options, TuneOptions& tune) {
+  options.Texts("model", "NAME", &tune.models, "a known model: both GEMMs of its experts");
+  options.Text("hf-config", "FILE", &tune.hf_config, "the config.json of any other MoE model");
+  options.Texts("problem", "KEY", &tune.problems, "a problem by its key, as it is");
+  options.Text("spec", "FILE", &tune.spec,
+               "a text-proto moetune.v1.SweepSpec, instead of the above");
+  options.Text("ops", "LIST", &tune.ops, "of the models (default: forward)");
+  options.Text(
+      "fusions", "LIST", &tune.fusions,
+      "fusion sets such as gather,scatter+scale,plain (default: those each GEMM is made for)");
+  options.Text("tokens", "LIST", &tune.tokens,
+               "token counts (default: 1,16,64,256,1024,4096,16384)");
+  options.Text("routing", "LIST", &tune.routing,
+               "softmax, balanced, zipf, counts:FILE, or a mix joined by + (default: softmax)");
+  AddDatabaseOption(options, &tune.db);
+  options.Text(
+      "device", "ORDINAL|estimate:NAME", &tune.device,
+      "a GPU of this machine, or one to rank for without timing: estimate:h200 (default: 0)");
+  std::vector<std::string> names;
+  for (const StrategyEntry& entry : Strategies()) names.emplace_back(entry.name);
+  options.Text("strategy", "NAME", &tune.strategy,
+               absl::StrFormat("of the search: %s", absl::StrJoin(names, ", ")));
+  options.Integer("budget", "N", &tune.budget, 0, 1000000, "candidates per problem; 0: all");
+  options.Text("time-limit", "DURATION", &tune.time_limit, "begin no trial past it: 90s, 15m, 2h");
+  options.Flag("fresh", &tune.fresh, "measure again what the database has already");
+  options.Integer("seed", "N", &tune.seed, 0, INT64_MAX, "of data, routing and search");
+  options.Integer("jobs", "N", &tune.jobs, 1, 1024, "compile processes");
+  AddCubinFolderOption(options, &tune.cubins);
+  options.Texts("worker", "WORD", &tune.worker,
+                "command line of the child processes, word by word (default: this program's own)");
+  AddJsonOption(options, &tune.json);
+}
+
+absl::StatusOr<std::string> ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::stringstream text;
+  if (!file || !(text << file.rdbuf())) {
+    return absl::NotFoundError(absl::StrFormat("cannot read '%s'", path));
+  }
+  return text.str();
+}
+
+std::vector<std::string> SplitList(const std::string& list) {
+  std::vector<std::string> parts;
+  std::stringstream stream(list);
+  for (std::string part; std::getline(stream, part, ',');) parts.push_back(part);
+  return parts;
+}
+
+absl::Status ReadLists(const TuneOptions& tune, SweepSpec& spec) {
+  if (!tune.ops.empty()) spec.ops.clear();
+  for (const std::string& text : SplitList(tune.ops)) {
+    ASSIGN_OR_RETURN(const OpKind op, ParseOp(text));
+    spec.ops.push_back(op);
+  }
+  for (const std::string& text : SplitList(tune.fusions)) {
+    ASSIGN_OR_RETURN(const Fusions fusions, ParseFusions(text));
+    spec.fusions.push_back(fusions);
+  }
+  if (!tune.tokens.empty()) spec.tokens.clear();
+  for (const std::string& text : SplitList(tune.tokens)) {
+    ASSIGN_OR_RETURN(const int64_t tokens, ParseInteger("tokens", text, 1, kMaxSize));
+    spec.tokens.push_back(tokens);
+  }
+  if (!tune.routing.empty()) spec.routing.clear();
+  for (const std::string& text : SplitList(tune.routing)) {
+    constexpr std::string_view kCountsFile = "counts:";
+    if (text.starts_with(kCountsFile)) {
+      ASSIGN_OR_RETURN(const std::string json, ReadFile(text.substr(kCountsFile.size())));
+      ASSIGN_OR_RETURN(const Routing routing, ReadHistogram(json, spec.histograms));
+      spec.routing.push_back(routing);
+    } else {
+      ASSIGN_OR_RETURN(const Routing routing, ParseRouting(text));
+      spec.routing.push_back(routing);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<SweepSpec> ReadSpec(const TuneOptions& tune) {
+  const bool by_options = !tune.models.empty() || !tune.hf_config.empty() || !tune.problems.empty();
+  if (by_options == !tune.spec.empty()) {
+    return absl::InvalidArgumentError(
+        "tune: say what to tune: --model, --hf-config or --problem, or else --spec");
+  }
+  if (!tune.spec.empty()) {
+    if (!(tune.ops + tune.fusions + tune.tokens + tune.routing).empty()) {
+      return absl::InvalidArgumentError(
+          "tune: --ops, --fusions, --tokens and --routing stand in the --spec file");
+    }
+    ASSIGN_OR_RETURN(const std::string text, ReadFile(tune.spec));
+    return ParseSweepSpec(text);
+  }
+  SweepSpec spec;
+  for (const std::string& name : tune.models) {
+    ASSIGN_OR_RETURN(Model model, FindModel(name));
+    spec.models.push_back(std::move(model));
+  }
+  if (!tune.hf_config.empty()) {
+    ASSIGN_OR_RETURN(const std::string json, ReadFile(tune.hf_config));
+    ASSIGN_OR_RETURN(Model model, ReadHfConfig(json, tune.hf_config));
+    spec.models.push_back(std::move(model));
+  }
+  for (const std::string& key : tune.problems) {
+    ASSIGN_OR_RETURN(const Problem problem, ParseProblem(key));
+    spec.problems.push_back(problem);
+  }
+  RETURN_IF_ERROR(ReadLists(tune, spec));
+  return spec;
+}
+
+absl::StatusOr<SweepOptions> ReadSweepOptions(const TuneOptions& tune,
+                                              const std::vector<Problem>& problems) {
+  SweepOptions sweep;
+  RETURN_IF_ERROR(FindStrategy(tune.strategy).status());
+  sweep.strategy = tune.strategy;
+  sweep.budget = static_cast<int>(tune.budget);
+  if (!tune.time_limit.empty() && !absl::ParseDuration(tune.time_limit, &sweep.time_limit)) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "tune: --time-limit '%s' is no duration; such as 90s, 15m, 2h", tune.time_limit));
+  }
+  sweep.fresh = tune.fresh;
+  sweep.seed = static_cast<uint64_t>(tune.seed);
+  sweep.version = std::string(Version());
+  sweep.spec_text = absl::StrJoin(problems, "\n", [](std::string* out, const Problem& problem) {
+    out->append(ProblemKey(problem));
+  });
+  return sweep;
+}
+
+absl::StatusOr<std::unique_ptr<Evaluator>> StartEvaluator(const TuneOptions& tune,
+                                                          Histograms histograms) {
+  ASSIGN_OR_RETURN(const std::string cubins, CubinFolder(tune.cubins));
+  ASSIGN_OR_RETURN(const WorkerCommand worker, WorkerProgram(tune.worker));
+  const int jobs = static_cast<int>(tune.jobs);
+  if (tune.device.starts_with(kEstimatePrefix)) {
+    ASSIGN_OR_RETURN(const DeviceSpec device,
+                     FindKnownDevice(std::string_view(tune.device).substr(kEstimatePrefix.size())));
+    return EstimateEvaluator::Start(device,
+                                    {.worker = worker, .cubin_folder = cubins, .processes = jobs});
+  }
+  ASSIGN_OR_RETURN(const int64_t ordinal, ParseInteger("--device", tune.device, 0, 1023));
+  return WorkerEvaluator::Start({.worker = worker,
+                                 .cubin_folder = cubins,
+                                 .device = static_cast<int>(ordinal),
+                                 .compile_processes = jobs,
+                                 .seed = static_cast<uint64_t>(tune.seed),
+                                 .histograms = std::move(histograms)});
+}
+
+void PrintUsage(const Evaluator& evaluator) {
+  const auto* worker = dynamic_cast<const WorkerEvaluator*>(&evaluator);
+  if (worker == nullptr) return;
+  const WorkerEvaluator::Usage usage = worker->usage();
+  const double total = std::max(absl::ToDoubleSeconds(usage.total), 1e-9);
+  std::cout << absl::StrFormat(
+      "%.1f s: %.0f %% measuring, %.0f %% waiting for compiles; %d restarts of the timing "
+      "process\n",
+      total, 100 * absl::ToDoubleSeconds(usage.measuring) / total,
+      100 * absl::ToDoubleSeconds(usage.waiting_for_compiles) / total, usage.restarts);
+}
+
+absl::StatusOr<int> Run(std::span<const std::string> arguments) {
+  TuneOptions tune;
+  Options options(
+      "moetune tune (--model NAME | --hf-config FILE | --problem KEY | --spec FILE) [OPTION...]",
+      "Compiles, verifies and times the kernel configs of each problem, and keeps the winner. Goes "
+      "on "
+      "where an earlier run on the same database ended, however it ended.");
+  AddOptions(options, tune);
+  ASSIGN_OR_RETURN(const bool go_on, options.Parse(arguments));
+  if (!go_on) return kExitOk;
+
+  absl::StatusOr<SweepSpec> spec = ReadSpec(tune);
+  if (!spec.ok()) return UsageError(spec.status());
+  const absl::StatusOr<std::vector<Problem>> problems = ExpandProblems(*spec);
+  if (!problems.ok()) return UsageError(problems.status());
+  const absl::StatusOr<SweepOptions> sweep = ReadSweepOptions(tune, *problems);
+  if (!sweep.ok()) return UsageError(sweep.status());
+  ASSIGN_OR_RETURN(const std::string path, DatabasePath(tune.db));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, OpenStore(path, OpenMode::kReadWrite));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Evaluator> evaluator,
+                   StartEvaluator(tune, std::move(spec->histograms)));
+
+  // With --json the results alone stand on standard output.
+  std::ostream& progress_out = tune.json ? std::cerr : std::cout;
+  TuneProgress progress(progress_out, isatty(tune.json ? STDERR_FILENO : STDOUT_FILENO) != 0,
+                        evaluator->device());
+  ASSIGN_OR_RETURN(const std::vector<Winner> winners,
+                   RunSweep(*problems, *sweep, *store, *evaluator, progress));
+  RETURN_IF_ERROR(store->Close());
+  if (tune.json) {
+    Json list = Json::array();
+    for (const Winner& winner : winners) list.push_back(WinnerJson(winner));
+    std::cout << JsonText(list);
+  } else {
+    std::cout << '\n' << WinnersText(winners);
+    PrintUsage(*evaluator);
+  }
+  return progress.failed_problems() == 0 ? kExitOk : kExitFailed;
+}
+
+}  // namespace
+
+extern const Command kTuneCommand;
+const Command kTuneCommand = {
+    .name = "tune",
+    .summary = "find the best config of each problem, and keep it",
+    .run = Run,
+};
+
+}  // namespace moetune

@@ -1,0 +1,96 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "tests/cli/run_cli.h"
+#include "tests/testing/temp_folder.h"
+
+namespace moetune {
+
+extern const Command kExportCommand;
+extern const Command kImportCommand;
+
+namespace {
+
+using ::testing::HasSubstr;
+
+class ImportExportTest : public ::testing::Test {
+ protected:
+  std::string Export(const std::string& db, std::vector<std::string> more = {}) {
+    more.insert(more.begin(), {"--db", db});
+    const CliResult result = RunCli(kExportCommand, more);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return result.out;
+  }
+
+  CliResult Import(const std::string& db, const std::string& from) {
+    return RunCli(kImportCommand, {"--db", db, from});
+  }
+
+  std::string Write(const std::string& name, const std::string& text) {
+    const std::string path = folder_.File(name);
+    std::ofstream(path) << text;
+    return path;
+  }
+
+  TempFolder folder_;
+  const std::string a_ = folder_.File("a.db");
+  const std::string b_ = folder_.File("b.db");
+};
+
+TEST_F(ImportExportTest, ADatabaseComesBackFromItsText) {
+  MakeDatabase(a_, {WinnerFor(SmallProblem(64)), WinnerFor(SmallProblem(128))});
+  const CliResult result = Import(b_, Write("a.txt", Export(a_)));
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("2 of 2 records added"));
+  EXPECT_EQ(Export(b_), Export(a_));
+}
+
+TEST_F(ImportExportTest, ADatabaseIsImportedDirectly) {
+  MakeDatabase(a_, {WinnerFor(SmallProblem(64))});
+  EXPECT_THAT(Import(b_, a_).out, HasSubstr("1 of 1 records added"));
+  EXPECT_EQ(Export(b_), Export(a_));
+}
+
+TEST_F(ImportExportTest, ImportingTwiceAddsNothing) {
+  MakeDatabase(a_, {WinnerFor(SmallProblem(64))});
+  Import(b_, a_);
+  EXPECT_THAT(Import(b_, a_).out, HasSubstr("0 of 1 records added"));
+}
+
+TEST_F(ImportExportTest, OnlyStandingWinnersAreShipped) {
+  Winner better = WinnerFor(SmallProblem(64));
+  better.time_us = 41;
+  MakeDatabase(a_, {WinnerFor(SmallProblem(64)), better});
+  Import(b_, Write("standing.txt", Export(a_, {"--winners"})));
+  const ScanResult scan = OpenStore(b_, OpenMode::kReadOnly).value()->Scan(0).value();
+  ASSERT_EQ(scan.records.size(), 1u);
+  EXPECT_EQ(std::get<Winner>(scan.records[0].row).time_us, 41);
+}
+
+TEST_F(ImportExportTest, ATruncatedFileIsNamedAndNothingIsImported) {
+  MakeDatabase(a_, {WinnerFor(SmallProblem(64)), WinnerFor(SmallProblem(128))});
+  const std::string text = Export(a_);
+  const CliResult result = Import(b_, Write("cut.txt", text.substr(0, text.size() * 3 / 4)));
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.err, HasSubstr("cut.txt"));
+  EXPECT_FALSE(OpenStore(b_, OpenMode::kReadOnly).ok()) << "the database was made all the same";
+}
+
+TEST_F(ImportExportTest, OneBadFileOfSeveralImportsNothing) {
+  MakeDatabase(a_, {WinnerFor(SmallProblem(64))});
+  const CliResult result =
+      RunCli(kImportCommand, {"--db", b_, a_, Write("bad.txt", "neither text nor database\n")});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.err, HasSubstr("bad.txt"));
+  EXPECT_FALSE(OpenStore(b_, OpenMode::kReadOnly).ok());
+}
+
+TEST_F(ImportExportTest, AMissingFileAndNoFileAreErrors) {
+  EXPECT_EQ(Import(b_, folder_.File("none.txt")).exit_code, 1);
+  EXPECT_EQ(RunCli(kImportCommand, {"--db", b_}).exit_code, 2);
+}
+
+}  // namespace
+}  // namespace moetune

@@ -1,0 +1,64 @@
+// devices and doctor, which have to answer on a machine without GPU, driver or compiler too.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "runtime/driver.h"
+#include "tests/cli/run_cli.h"
+#include "tests/testing/temp_folder.h"
+
+namespace moetune {
+
+extern const Command kDevicesCommand;
+extern const Command kDoctorCommand;
+
+namespace {
+
+using ::testing::HasSubstr;
+using Json = nlohmann::json;
+
+TEST(DevicesCommand, AMachineWithoutAGpuIsNoError) {
+  if (OpenDriver().ok()) GTEST_SKIP() << "this machine has a GPU";
+  const CliResult text = RunCli(kDevicesCommand, {});
+  EXPECT_EQ(text.exit_code, 0);
+  EXPECT_EQ(text.out, "no CUDA device\n");
+  EXPECT_EQ(Json::parse(RunCli(kDevicesCommand, {"--json"}).out), Json::array());
+}
+
+Json Finding(const Json& findings, const std::string& what) {
+  for (const Json& finding : findings) {
+    if (finding["what"] == what) return finding;
+  }
+  return {};
+}
+
+TEST(DoctorCommand, SaysWhatDoesNotWorkWithoutWhatIsMissing) {
+  TempFolder folder;
+  const CliResult result = RunCli(kDoctorCommand, {"--json", "--db", folder.File("none.db")});
+  EXPECT_EQ(result.exit_code, 0);
+  for (const Json& finding : Json::parse(result.out)) {
+    EXPECT_EQ(finding["ok"].get<bool>(), finding["without"].get<std::string>().empty()) << finding;
+  }
+}
+
+TEST(DoctorCommand, CountsWhatTheDatabaseHolds) {
+  TempFolder folder;
+  MakeDatabase(folder.File("a.db"), {WinnerFor(SmallProblem(64)), WinnerFor(SmallProblem(64))});
+  const Json findings =
+      Json::parse(RunCli(kDoctorCommand, {"--json", "--db", folder.File("a.db")}).out);
+  EXPECT_THAT(Finding(findings, "database")["state"].get<std::string>(),
+              HasSubstr("2 records, 1 winners"));
+}
+
+TEST(DoctorCommand, AFileThatIsNoDatabaseIsAFindingAndNoFailure) {
+  TempFolder folder;
+  std::ofstream(folder.File("a.db")) << "hello";
+  const CliResult result = RunCli(kDoctorCommand, {"--db", folder.File("a.db")});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_THAT(result.out, HasSubstr("without it: no query"));
+}
+
+}  // namespace
+}  // namespace moetune

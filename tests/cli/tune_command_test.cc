@@ -1,0 +1,130 @@
+// tune from the command line to the database, on a fictional GPU in real child processes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "tests/cli/run_cli.h"
+#include "tests/tuner/fake_workers.h"
+
+namespace moetune {
+
+extern const Command kCompileCommand;
+extern const Command kQueryCommand;
+extern const Command kTuneCommand;
+
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using Json = nlohmann::json;
+
+class TuneTest : public ::testing::Test {
+ protected:
+  CliResult Tune(std::vector<std::string> more) {
+    std::vector<std::string> arguments = {"--db",   db_, "--cubins", workers_.cubins(),
+                                          "--jobs", "2"};
+    for (const std::string& word : workers_.command()) {
+      arguments.insert(arguments.end(), {"--worker", word});
+    }
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return RunCli(kTuneCommand, arguments);
+  }
+
+  ScanResult Log() { return OpenStore(db_, OpenMode::kReadOnly).value()->Scan(0).value(); }
+
+  FakeWorkers workers_;
+  const std::string db_ = workers_.folder.File("tuned.db");
+  const std::string key_ = ProblemKey(TinyProblem());
+};
+
+TEST_F(TuneTest, AProblemIsTunedOnTheGpuKeptAndAnswered) {
+  const CliResult tuned = Tune({"--problem", key_, "--budget", "3"});
+  ASSERT_EQ(tuned.exit_code, 0) << tuned.err;
+  EXPECT_THAT(tuned.out,
+              AllOf(HasSubstr("[1/1] " + key_), HasSubstr("of roof"), HasSubstr("% measuring")));
+  const CliResult answer = RunCli(kQueryCommand, {"--db", db_, "--problem", key_, "--device-name",
+                                                  std::string(Fiction100().name), "--json"});
+  EXPECT_EQ(Json::parse(answer.out)["tier"], "exact") << answer.err;
+  EXPECT_EQ(Json::parse(answer.out)["source"], "measured");
+}
+
+TEST_F(TuneTest, ASecondRunMeasuresNothingAgain) {
+  ASSERT_EQ(Tune({"--problem", key_, "--budget", "3"}).exit_code, 0);
+  const size_t before = Log().records.size();
+  const CliResult again = Tune({"--problem", key_, "--budget", "3"});
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_THAT(again.out, HasSubstr("(kept)"));
+  for (const Record& record : Log().records) {
+    if (record.sequence > static_cast<int64_t>(before)) {
+      EXPECT_TRUE(std::holds_alternative<Sweep>(record.row));
+    }
+  }
+}
+
+TEST_F(TuneTest, JsonStandsAloneOnStandardOutput) {
+  const CliResult tuned = Tune({"--problem", key_, "--budget", "2", "--json"});
+  ASSERT_EQ(tuned.exit_code, 0) << tuned.err;
+  const Json winners = Json::parse(tuned.out);
+  ASSERT_EQ(winners.size(), 1u);
+  EXPECT_EQ(winners[0]["problem"], key_);
+  EXPECT_THAT(tuned.err, HasSubstr("[1/1]"));
+}
+
+TEST_F(TuneTest, AnEstimateIsMarkedAsOne) {
+  const CliResult tuned =
+      Tune({"--problem", key_, "--device", "estimate:h200", "--budget", "2", "--json"});
+  ASSERT_EQ(tuned.exit_code, 0) << tuned.err;
+  EXPECT_EQ(Json::parse(tuned.out)[0]["source"], "estimated");
+  EXPECT_EQ(Json::parse(tuned.out)[0]["device"], "NVIDIA H200");
+}
+
+TEST_F(TuneTest, ASpecFileSaysTheSameAsOptions) {
+  std::ofstream(workers_.folder.File("spec")) << "problems: '" << key_ << "'\n";
+  const CliResult tuned = Tune({"--spec", workers_.folder.File("spec"), "--budget", "1"});
+  EXPECT_EQ(tuned.exit_code, 0) << tuned.err;
+  EXPECT_THAT(tuned.out, HasSubstr("[1/1] " + key_));
+}
+
+struct BadUse {
+  std::vector<std::string> arguments;
+  std::string error;
+};
+
+TEST_F(TuneTest, WhatCannotBeTunedIsAUsageErrorBeforeAnythingIsWritten) {
+  const BadUse cases[] = {
+      {{}, "--model, --hf-config or --problem"},
+      {{"--model", "qwen3-30b-a3"}, "did you mean 'qwen3-30b-a3b'"},
+      {{"--problem", key_, "--spec", "x"}, "--spec"},
+      {{"--problem", "forward/bf16"}, "expected OP/DTYPE"},
+      {{"--model", "mixtral-8x7b", "--ops", "backward"}, "unknown op 'backward'"},
+      {{"--model", "mixtral-8x7b", "--tokens", "16,0"}, "tokens '0'"},
+      {{"--model", "mixtral-8x7b", "--fusions", "gathr"}, "did you mean 'gather'"},
+      {{"--model", "mixtral-8x7b", "--routing", "soft"}, "unknown routing 'soft'"},
+      {{"--problem", key_, "--strategy", "magic"}, "unknown strategy 'magic'"},
+      {{"--problem", key_, "--time-limit", "soon"}, "'soon' is no duration"},
+      {{"--problem", key_, "--budget", "-1"}, "budget"},
+  };
+  for (const BadUse& use : cases) {
+    const CliResult result = Tune(use.arguments);
+    EXPECT_EQ(result.exit_code, 2) << use.error;
+    EXPECT_THAT(result.err, HasSubstr(use.error));
+    EXPECT_FALSE(OpenStore(db_, OpenMode::kReadOnly).ok()) << use.error;
+  }
+}
+
+TEST_F(TuneTest, AFileThatCannotBeReadIsNamed) {
+  EXPECT_THAT(Tune({"--spec", "/no/such/spec"}).err, HasSubstr("/no/such/spec"));
+  EXPECT_THAT(Tune({"--hf-config", "/no/such/config"}).err, HasSubstr("/no/such/config"));
+}
+
+TEST(CompileCommand, AnUnknownArchitectureAndFamilyAreUsageErrors) {
+  EXPECT_EQ(RunCli(kCompileCommand, {}).exit_code, 2);
+  EXPECT_THAT(RunCli(kCompileCommand, {"--arch", "h20"}).err, HasSubstr("did you mean 'h200'"));
+  EXPECT_THAT(RunCli(kCompileCommand, {"--arch", "h200", "--family", "referense"}).err,
+              HasSubstr("did you mean 'reference'"));
+}
+
+}  // namespace
+}  // namespace moetune

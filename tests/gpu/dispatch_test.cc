@@ -1,0 +1,243 @@
+// The dispatcher on a real GPU. Runs on a machine with one; skips elsewhere.
+//
+// Every problem of the database $MOETUNE_DATABASE is launched on fresh random data and compared with a
+// product in double; with $MOETUNE_SERVER (HOST:PORT) the configs come from a running `moetune serve`
+// too. Under compute-sanitizer run --gtest_filter=DispatchSmall.*
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <iostream>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "kernels/registry.h"
+#include "kernels/status_macros.h"
+#include "runtime/dispatcher.h"
+#include "runtime/remote_source.h"
+#include "tests/testing/forward_case.h"
+#include "tests/testing/temp_folder.h"
+#include "tuner/output_check.h"
+#include "tuner/search_strategy.h"
+
+namespace moetune {
+namespace {
+
+std::string Variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+// New for every run, and told so that a failure can be repeated with $MOETUNE_SEED.
+uint64_t Seed() {
+  static const uint64_t seed = [] {
+    const std::string given = Variable("MOETUNE_SEED");
+    const uint64_t made = given.empty() ? std::random_device{}() : std::stoull(given);
+    std::cout << "MOETUNE_SEED=" << made << std::endl;
+    return made;
+  }();
+  return seed;
+}
+
+class DispatchTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const auto driver = OpenDriver();
+    if (!driver.ok()) GTEST_SKIP() << driver.status().message();
+    driver_ = *driver;
+    context_ = std::make_unique<Context>(Context::Acquire(*driver_, 0).value());
+    stream_ = std::make_unique<Stream>(Stream::Create(*driver_).value());
+    workload_ = std::make_unique<Workload>(*context_, stream_->get());
+  }
+
+  std::unique_ptr<Dispatcher> Open(DispatcherOptions options = {}) {
+    options.cubin_folder = folder_.path();
+    auto dispatcher = Dispatcher::Open(std::move(options));
+    EXPECT_TRUE(dispatcher.ok()) << dispatcher.status();
+    return *std::move(dispatcher);
+  }
+
+  // Launches on both draws of a workload: the tuned routing, and a sparse one with empty and one-row
+  // experts and fewer rows than there is room for. Checks every element for having been written, and
+  // a sample of all experts against products in double.
+  absl::Status LaunchAndCheck(Dispatcher& dispatcher, const Problem& problem) {
+    Problem drawn = problem;
+    if (drawn.routing.kinds != kBalanced && drawn.routing.kinds != kZipf) drawn.routing = {};
+    RETURN_IF_ERROR(workload_->Load(drawn, Seed(), {}));
+    for (int draw = 0; draw < Workload::kDraws; ++draw) {
+      RETURN_IF_ERROR(workload_->PoisonOutput());
+      RETURN_IF_ERROR(
+          dispatcher.Launch(problem.shape, workload_->Args(draw), stream_->get()));
+      RETURN_IF_ERROR(stream_->Synchronize());
+      std::vector<uint8_t> output;
+      RETURN_IF_ERROR(workload_->ReadOutput([&](std::span<const uint8_t> piece) {
+        output.insert(output.end(), piece.begin(), piece.end());
+        return true;
+      }));
+      Complaint complaint = CheckWritten(workload_->host(), draw, output);
+      if (!complaint) complaint = CheckSample(workload_->host(), draw, output, Seed());
+      if (complaint) return absl::DataLossError(*complaint);
+    }
+    return absl::OkStatus();
+  }
+
+  // Every winner of the database for this GPU comes from `dispatcher` as it stands there, and is right.
+  void CheckEveryWinner(Dispatcher& dispatcher, const std::string& database) {
+    const auto store = OpenStore(database, OpenMode::kReadOnly);
+    ASSERT_TRUE(store.ok()) << store.status();
+    const auto snapshot = Snapshot::Fold(nullptr, (*store)->Scan(0, kWinners).value());
+    int checked = 0;
+    for (const auto& winner : snapshot->Winners()) {
+      if (winner->device.name != context_->device().name) continue;
+      SCOPED_TRACE(ProblemKey(winner->problem));
+      ASSERT_TRUE(dispatcher.Prepare(winner->problem).ok());
+      const auto ready = dispatcher.Inspect(winner->problem);
+      ASSERT_TRUE(ready.ok()) << ready.status();
+      EXPECT_EQ(ready->tier, Tier::kExact);
+      EXPECT_EQ(ready->candidate.family->name, winner->family);
+      EXPECT_EQ(ready->candidate.config, winner->config);
+      EXPECT_TRUE(ready->rejected.ok()) << ready->rejected;
+      const absl::Status status = LaunchAndCheck(dispatcher, winner->problem);
+      EXPECT_TRUE(status.ok()) << status;
+      ++checked;
+    }
+    EXPECT_GT(checked, 0) << database << " has no winner for " << context_->device().name;
+    std::cout << checked << " problems" << std::endl;
+  }
+
+  const DriverApi* driver_ = nullptr;
+  std::unique_ptr<Context> context_;
+  std::unique_ptr<Stream> stream_;
+  std::unique_ptr<Workload> workload_;
+  TempFolder folder_;
+};
+
+using DispatchDatabase = DispatchTest;
+
+TEST_F(DispatchDatabase, EveryProblemOfTheFileIsRightOnFreshData) {
+  const std::string database = Variable("MOETUNE_DATABASE");
+  if (database.empty()) GTEST_SKIP() << "MOETUNE_DATABASE names no database";
+  const auto dispatcher = Open({.database = database});
+  CheckEveryWinner(*dispatcher, database);
+}
+
+TEST_F(DispatchDatabase, EveryProblemOfTheServerIsRightOnFreshData) {
+  const std::string database = Variable("MOETUNE_DATABASE");
+  const std::string server = Variable("MOETUNE_SERVER");
+  if (database.empty() || server.empty()) {
+    GTEST_SKIP() << "MOETUNE_DATABASE and MOETUNE_SERVER do not name a database and its server";
+  }
+  auto source = OpenRemoteSource(server);
+  ASSERT_TRUE(source.ok()) << source.status();
+  const auto dispatcher = Open({.source = *std::move(source)});
+  CheckEveryWinner(*dispatcher, database);
+}
+
+using DispatchSizes = DispatchTest;
+
+TEST_F(DispatchSizes, FromOneTokenToManyAndOfEveryDtype) {
+  const auto dispatcher = Open();
+  for (const char* key : {"forward/bf16/gather/e128/t1x8/n1536/k2048",
+                          "forward/bf16/gather/e128/t77x8/n1500/k2048",
+                          "forward/bf16/scatter+scale/e128/t1000x8/n2048/k768",
+                          "forward/fp16/gather/e16/t333x1/n1111/k512",
+                          "forward/fp16/scatter/e8/t500x2/n4096/k1000",
+                          "forward/bf16-fp32/plain/e8/t64x2/n257/k999",
+                          "forward/bf16/gather/e32/t1024x8/n1536/k2048/r2048",
+                          "forward/bf16/plain/e8/t512x2/n130/k35/r100/zipf"}) {
+    SCOPED_TRACE(key);
+    const Problem problem = ParseProblem(key).value();
+    ASSERT_TRUE(dispatcher->Prepare(problem).ok());
+    const absl::Status status = LaunchAndCheck(*dispatcher, problem);
+    EXPECT_TRUE(status.ok()) << status;
+  }
+}
+
+// 7.5e9 weights: what a 32-bit offset cannot reach.
+TEST_F(DispatchSizes, OffsetsPastTwoToTheThirtyFirst) {
+  const Problem problem = ParseProblem("forward/bf16/gather/e256/t128x8/n4096/k7168").value();
+  const auto dispatcher = Open();
+  ASSERT_TRUE(dispatcher->Prepare(problem).ok());
+  const absl::Status status = LaunchAndCheck(*dispatcher, problem);
+  if (absl::IsResourceExhausted(status)) GTEST_SKIP() << status.message();
+  EXPECT_TRUE(status.ok()) << status;
+}
+
+// Problems that the host computes whole, each with configs of every family: few launches, for the
+// sanitizers.
+class DispatchSmall : public DispatchTest {
+ protected:
+  absl::Status Check(Dispatcher& dispatcher, const Problem& problem,
+                     const ForwardCaseOptions& options) {
+    ASSIGN_OR_RETURN(const ForwardCase test_case, ForwardCase::Create(*driver_, problem, options));
+    // Uploads need not have arrived when they return, and our stream does not wait for them.
+    RETURN_IF_ERROR(DriverStatus(*driver_, driver_->stream_synchronize(nullptr), "upload"));
+    RETURN_IF_ERROR(dispatcher.Launch(problem.shape, test_case.args(), stream_->get()));
+    RETURN_IF_ERROR(stream_->Synchronize());
+    return test_case.CheckOutput();
+  }
+
+  // The model's favourite of each family, and every `step`th config after it.
+  std::vector<Candidate> SomeOfEachFamily(const Problem& problem, size_t step) const {
+    std::vector<Candidate> chosen;
+    for (const Family* family : Families()) {
+      size_t number = 0;
+      for (const Candidate& candidate : RankCandidates(problem, context_->device())) {
+        if (candidate.family == family && number++ % step == 0) chosen.push_back(candidate);
+      }
+    }
+    return chosen;
+  }
+};
+
+TEST_F(DispatchSmall, EmptyOneRowAndRaggedExpertsInEveryFusion) {
+  const auto dispatcher = Open();
+  for (const char* fusions : {"plain", "gather", "scatter", "scatter+scale"}) {
+    for (const char* sizes : {"e5/t37x2/n72/k40", "e3/t9x1/n33/k19", "e4/t40x4/n64/k64/r61"}) {
+      const Problem problem =
+          ParseProblem(std::string("forward/bf16/") + fusions + "/" + sizes).value();
+      std::vector<int64_t> counts(problem.shape.experts, 0);
+      counts[1] = 1;
+      counts.back() = problem.rows - 2;  // expert 0 has none, and one row is not routed
+      for (const Candidate& candidate : SomeOfEachFamily(problem, 20)) {
+        SCOPED_TRACE(ProblemKey(problem) + " " + candidate.config.Text());
+        ASSERT_TRUE(dispatcher->Prepare(problem, candidate).ok());
+        const absl::Status status =
+            Check(*dispatcher, problem, {.seed = Seed(), .row_counts = counts});
+        EXPECT_TRUE(status.ok()) << status;
+      }
+    }
+  }
+}
+
+TEST_F(DispatchSmall, WideIndicesAndNarrowWeights) {
+  for (const ArgTypes types : {ArgTypes{.index64 = true}, ArgTypes{.scale_fp32 = false},
+                               ArgTypes{.index64 = true, .scale_fp32 = false}}) {
+    const auto dispatcher = Open({.arg_types = types});
+    for (const char* key : {"forward/bf16/scatter+scale/e5/t37x2/n72/k40",
+                            "forward/fp16/scatter+scale/e5/t37x2/n72/k40",
+                            "forward/fp16/gather/e5/t37x2/n70/k41"}) {
+      SCOPED_TRACE(key);
+      const Problem problem = ParseProblem(key).value();
+      ASSERT_TRUE(dispatcher->Prepare(problem).ok());
+      const absl::Status status =
+          Check(*dispatcher, problem, {.types = types, .seed = Seed()});
+      EXPECT_TRUE(status.ok()) << status;
+    }
+  }
+}
+
+TEST_F(DispatchSmall, NoRowsAtAllTouchNothing) {
+  const Problem problem = ParseProblem("forward/bf16/gather/e4/t8x2/n32/k32").value();
+  const auto dispatcher = Open();
+  ASSERT_TRUE(dispatcher->Prepare(problem).ok());
+  const absl::Status status = Check(*dispatcher, problem,
+                                    {.seed = Seed(), .row_counts = std::vector<int64_t>(4, 0)});
+  EXPECT_TRUE(status.ok()) << status;
+}
+
+}  // namespace
+}  // namespace moetune
