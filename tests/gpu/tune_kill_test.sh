@@ -40,7 +40,7 @@ if kill -KILL "$sweep" 2>/dev/null; then
 else
   echo "note: the sweep had ended before it was killed"
 fi
-wait "$sweep" 2>/dev/null || true
+{ wait "$sweep" || true; } 2>/dev/null
 before=$(query "SELECT count(*) FROM measurement")
 uuids=$(query "SELECT uuid FROM log WHERE kind = 'measurement' ORDER BY uuid")
 echo "$before measurements were in the database then"
@@ -49,7 +49,8 @@ echo "$before measurements were in the database then"
 # Children of the dead sweep must not measure beside the next one.
 sleep 2
 for child in $children; do
-  [[ -d /proc/$child ]] && fail "worker $child outlived its sweep"
+  state=$(cut -d' ' -f3 "/proc/$child/stat" 2>/dev/null || true)
+  [[ -z $state || $state == Z ]] || fail "worker $child outlived its sweep"
 done
 
 "$moetune" tune --db "$db" "${options[@]}" || fail "the second run ended with an error"

@@ -51,11 +51,11 @@ TEST_F(SnapshotSourceTest, AFileThatIsNotThereOrNoDatabaseIsAnErrorWhenOpened) {
 }
 
 TEST(RemoteSource, AServerThatDoesNotAnswerIsUnavailableAtTheLookup) {
-  const auto source = OpenRemoteSource("localhost:1");
+  const auto source = OpenRemoteSource("127.0.0.1:1");
   ASSERT_TRUE(source.ok()) << source.status();
   const auto choice = (*source)->Lookup(SmallProblem(64), Fiction100());
   EXPECT_EQ(choice.status().code(), absl::StatusCode::kUnavailable) << choice.status();
-  EXPECT_THAT(choice.status().ToString(), HasSubstr("localhost:1"));
+  EXPECT_THAT(choice.status().ToString(), HasSubstr("127.0.0.1:1"));
 }
 
 TEST(RemoteSource, WhatIsNoAddressIsAnErrorWhenOpened) {
