@@ -119,8 +119,7 @@ absl::Status GpuEvaluator::VerifyBases(const Candidate& candidate, std::span<con
         bases[i].family == candidate.family || bases[i].family->name == Verifier::kReference;
     if (!needed || bases[i] == candidate || verifier_.Knows(*bases[i].family)) continue;
     Trial trial;  // a base that turns out to be wrong is told so when it is a candidate itself
-    RETURN_IF_ERROR(
-        MakeReady(bases[i], trial, [&] { calls.on_step({Step::kBase, i}); }).status());
+    RETURN_IF_ERROR(MakeReady(bases[i], trial, [&] { calls.on_step({Step::kBase, i}); }).status());
   }
   return absl::OkStatus();
 }

@@ -83,8 +83,7 @@ class GpuEvaluator {
                             std::span<Trial> trials, const MeasureCalls& calls);
   absl::Status Blame(const absl::Status& error, Trial& trial) const;
   absl::StatusOr<std::vector<std::vector<double>>> SampleTogether(
-      std::span<const Enqueue> launches, bool is_final,
-      const std::function<void(size_t)>& before);
+      std::span<const Enqueue> launches, bool is_final, const std::function<void(size_t)>& before);
   Enqueue LaunchOf(const LoadedKernel& kernel);
 
   Context context_;

@@ -25,8 +25,8 @@ int64_t ActivationRows(const Problem& problem) {
 
 int64_t WeightElements(const Shape& shape) { return shape.experts * shape.n * shape.k; }
 
-// A copy may return before its last bytes have reached the device; kernels on a stream of ours would
-// not wait for them.
+// A copy may return before its last bytes have reached the device; kernels on a stream of ours
+// would not wait for them.
 absl::Status Upload(const DriverApi& driver, const Buffer& buffer, const void* source,
                     int64_t bytes) {
   RETURN_IF_ERROR(DriverStatus(
@@ -106,6 +106,15 @@ absl::Status Workload::Reserve(Buffer& buffer, int64_t bytes, const char* what) 
       static_cast<double>(context_.device().memory_bytes) / (1 << 30)));
 }
 
+absl::Status Workload::ReserveTensors() {
+  const Problem& problem = host_.problem;
+  const Shape& shape = problem.shape;
+  const int64_t bytes = DtypeBytes(shape.dtype);
+  RETURN_IF_ERROR(Reserve(x_, ActivationRows(problem) * shape.k * bytes, "the activations"));
+  RETURN_IF_ERROR(Reserve(w_, WeightElements(shape) * bytes, "the weights"));
+  return Reserve(y_, OutputBytes(), "the output");
+}
+
 absl::Status Workload::Load(const Problem& problem, uint64_t seed, const Histograms& histograms) {
   const Shape& shape = problem.shape;
   const int64_t x_rows = ActivationRows(problem);
@@ -118,10 +127,15 @@ absl::Status Workload::Load(const Problem& problem, uint64_t seed, const Histogr
   host_.draws[1] = DrawSparseRouting(problem, seed ^ kSparseDraw);
   host_.problem = problem;
 
-  const int64_t bytes = DtypeBytes(shape.dtype);
-  RETURN_IF_ERROR(Reserve(x_, x_rows * shape.k * bytes, "the activations"));
-  RETURN_IF_ERROR(Reserve(w_, WeightElements(shape) * bytes, "the weights"));
-  RETURN_IF_ERROR(Reserve(y_, OutputBytes(), "the output"));
+  absl::Status reserved = ReserveTensors();
+  if (absl::IsResourceExhausted(reserved)) {
+    // What earlier problems needed may be in the way of what this one needs.
+    x_ = Buffer();
+    w_ = Buffer();
+    y_ = Buffer();
+    reserved = ReserveTensors();
+  }
+  RETURN_IF_ERROR(reserved);
   for (int draw = 0; draw < kDraws; ++draw) RETURN_IF_ERROR(LoadDraw(draw));
   return Refill();
 }

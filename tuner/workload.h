@@ -91,6 +91,7 @@ class Workload {
   };
 
   absl::Status Reserve(Buffer& buffer, int64_t bytes, const char* what);
+  absl::Status ReserveTensors();
   absl::Status LoadDraw(int draw);
 
   const Context& context_;

@@ -1,4 +1,5 @@
-// `moetune tune` on a fictional GPU, killed in its midst, itself or its children, and started again.
+// `moetune tune` on a fictional GPU, killed in its midst, itself or its children, and started
+// again.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -52,11 +53,14 @@ class TuneKillTest : public ::testing::Test {
   }
 
   std::vector<std::string> Command(const std::string& db) const {
-    return {MOETUNE_PROGRAM, "tune", "--db", folder_.File(db),
-            "--cubins", folder_.File("cubins"), "--worker", folder_.File("worker"),
-            "--jobs", "2", "--budget", "12",
-            "--problem", "forward/bf16/gather/e4/t12x2/n40/k24",
-            "--problem", "forward/bf16/plain/e4/t30x2/n40/k24"};
+    return {MOETUNE_PROGRAM, "tune",
+            "--db",          folder_.File(db),
+            "--cubins",      folder_.File("cubins"),
+            "--worker",      folder_.File("worker"),
+            "--jobs",        "2",
+            "--budget",      "12",
+            "--problem",     "forward/bf16/gather/e4/t12x2/n40/k24",
+            "--problem",     "forward/bf16/plain/e4/t30x2/n40/k24"};
   }
 
   ScanResult Rows(const std::string& db) const {

@@ -1,8 +1,8 @@
 // The dispatcher on a real GPU. Runs on a machine with one; skips elsewhere.
 //
-// Every problem of the database $MOETUNE_DATABASE is launched on fresh random data and compared with a
-// product in double; with $MOETUNE_SERVER (HOST:PORT) the configs come from a running `moetune serve`
-// too. Under compute-sanitizer run --gtest_filter=DispatchSmall.*
+// Every problem of the database $MOETUNE_DATABASE is launched on fresh random data and compared
+// with a product in double; with $MOETUNE_SERVER (HOST:PORT) the configs come from a running
+// `moetune serve` too. Under compute-sanitizer run --gtest_filter=DispatchSmall.*
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -60,17 +60,16 @@ class DispatchTest : public ::testing::Test {
     return *std::move(dispatcher);
   }
 
-  // Launches on both draws of a workload: the tuned routing, and a sparse one with empty and one-row
-  // experts and fewer rows than there is room for. Checks every element for having been written, and
-  // a sample of all experts against products in double.
+  // Launches on both draws of a workload: the tuned routing, and a sparse one with empty and
+  // one-row experts and fewer rows than there is room for. Checks every element for having been
+  // written, and a sample of all experts against products in double.
   absl::Status LaunchAndCheck(Dispatcher& dispatcher, const Problem& problem) {
     Problem drawn = problem;
     if (drawn.routing.kinds != kBalanced && drawn.routing.kinds != kZipf) drawn.routing = {};
     RETURN_IF_ERROR(workload_->Load(drawn, Seed(), {}));
     for (int draw = 0; draw < Workload::kDraws; ++draw) {
       RETURN_IF_ERROR(workload_->PoisonOutput());
-      RETURN_IF_ERROR(
-          dispatcher.Launch(problem.shape, workload_->Args(draw), stream_->get()));
+      RETURN_IF_ERROR(dispatcher.Launch(problem.shape, workload_->Args(draw), stream_->get()));
       RETURN_IF_ERROR(stream_->Synchronize());
       std::vector<uint8_t> output;
       RETURN_IF_ERROR(workload_->ReadOutput([&](std::span<const uint8_t> piece) {
@@ -84,7 +83,8 @@ class DispatchTest : public ::testing::Test {
     return absl::OkStatus();
   }
 
-  // Every winner of the database for this GPU comes from `dispatcher` as it stands there, and is right.
+  // Every winner of the database for this GPU comes from `dispatcher` as it stands there, and is
+  // right.
   void CheckEveryWinner(Dispatcher& dispatcher, const std::string& database) {
     const auto store = OpenStore(database, OpenMode::kReadOnly);
     ASSERT_TRUE(store.ok()) << store.status();
@@ -140,14 +140,13 @@ using DispatchSizes = DispatchTest;
 
 TEST_F(DispatchSizes, FromOneTokenToManyAndOfEveryDtype) {
   const auto dispatcher = Open();
-  for (const char* key : {"forward/bf16/gather/e128/t1x8/n1536/k2048",
-                          "forward/bf16/gather/e128/t77x8/n1500/k2048",
-                          "forward/bf16/scatter+scale/e128/t1000x8/n2048/k768",
-                          "forward/fp16/gather/e16/t333x1/n1111/k512",
-                          "forward/fp16/scatter/e8/t500x2/n4096/k1000",
-                          "forward/bf16-fp32/plain/e8/t64x2/n257/k999",
-                          "forward/bf16/gather/e32/t1024x8/n1536/k2048/r2048",
-                          "forward/bf16/plain/e8/t512x2/n130/k35/r100/zipf"}) {
+  for (const char* key :
+       {"forward/bf16/gather/e128/t1x8/n1536/k2048", "forward/bf16/gather/e128/t77x8/n1500/k2048",
+        "forward/bf16/scatter+scale/e128/t1000x8/n2048/k768",
+        "forward/fp16/gather/e16/t333x1/n1111/k512", "forward/fp16/scatter/e8/t500x2/n4096/k1000",
+        "forward/bf16-fp32/plain/e8/t64x2/n257/k999",
+        "forward/bf16/gather/e32/t1024x8/n1536/k2048/r2048",
+        "forward/bf16/plain/e8/t512x2/n130/k35/r100/zipf"}) {
     SCOPED_TRACE(key);
     const Problem problem = ParseProblem(key).value();
     ASSERT_TRUE(dispatcher->Prepare(problem).ok());
@@ -217,14 +216,13 @@ TEST_F(DispatchSmall, WideIndicesAndNarrowWeights) {
   for (const ArgTypes types : {ArgTypes{.index64 = true}, ArgTypes{.scale_fp32 = false},
                                ArgTypes{.index64 = true, .scale_fp32 = false}}) {
     const auto dispatcher = Open({.arg_types = types});
-    for (const char* key : {"forward/bf16/scatter+scale/e5/t37x2/n72/k40",
-                            "forward/fp16/scatter+scale/e5/t37x2/n72/k40",
-                            "forward/fp16/gather/e5/t37x2/n70/k41"}) {
+    for (const char* key :
+         {"forward/bf16/scatter+scale/e5/t37x2/n72/k40",
+          "forward/fp16/scatter+scale/e5/t37x2/n72/k40", "forward/fp16/gather/e5/t37x2/n70/k41"}) {
       SCOPED_TRACE(key);
       const Problem problem = ParseProblem(key).value();
       ASSERT_TRUE(dispatcher->Prepare(problem).ok());
-      const absl::Status status =
-          Check(*dispatcher, problem, {.types = types, .seed = Seed()});
+      const absl::Status status = Check(*dispatcher, problem, {.types = types, .seed = Seed()});
       EXPECT_TRUE(status.ok()) << status;
     }
   }
@@ -234,8 +232,8 @@ TEST_F(DispatchSmall, NoRowsAtAllTouchNothing) {
   const Problem problem = ParseProblem("forward/bf16/gather/e4/t8x2/n32/k32").value();
   const auto dispatcher = Open();
   ASSERT_TRUE(dispatcher->Prepare(problem).ok());
-  const absl::Status status = Check(*dispatcher, problem,
-                                    {.seed = Seed(), .row_counts = std::vector<int64_t>(4, 0)});
+  const absl::Status status =
+      Check(*dispatcher, problem, {.seed = Seed(), .row_counts = std::vector<int64_t>(4, 0)});
   EXPECT_TRUE(status.ok()) << status;
 }
 

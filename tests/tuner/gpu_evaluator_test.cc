@@ -114,8 +114,9 @@ TEST(GpuEvaluator, WhatDiffersByOneBitFromTheBaseIsWrong) {
 
 // One bit is within the tolerance: without a base a candidate is its family's first.
 TEST(GpuEvaluator, TheFirstOfAFamilyIsHeldToTheTolerance) {
-  for (const auto& [kind, outcome] : {std::pair(FakeFaultKind::kWrongBit, Outcome::kOk),
-                                     std::pair(FakeFaultKind::kWrongOutput, Outcome::kWrongResult)}) {
+  for (const auto& [kind, outcome] :
+       {std::pair(FakeFaultKind::kWrongBit, Outcome::kOk),
+        std::pair(FakeFaultKind::kWrongOutput, Outcome::kWrongResult)}) {
     Bench bench(BadIs(kind));
     ASSERT_TRUE(bench.Measure({kBad}, Effort::kProbe).ok());
     EXPECT_EQ(bench.OutcomeOf(0), outcome) << bench.trials[0]->measurement.error;
@@ -131,11 +132,11 @@ TEST(GpuEvaluator, AWrongBaseDoesNotCondemnTheOthers) {
 
 TEST(GpuEvaluator, EveryFusionAndDtypeIsVerified) {
   Bench bench;
-  for (const char* key : {"forward/bf16/gather/e4/t12x2/n40/k24", "forward/fp16/plain/e4/t12x2/n7/k5",
-                          "forward/bf16/scatter/e4/t12x2/n40/k24/r9",
-                          "forward/bf16/scatter+scale/e4/t12x2/n40/k24",
-                          "forward/bf16-fp32/gather/e4/t12x2/n40/k24/r20",
-                          "forward/bf16/plain/e1/t1x1/n1/k1", "forward/bf16/plain/e40/t3x2/n8/k8"}) {
+  for (const char* key :
+       {"forward/bf16/gather/e4/t12x2/n40/k24", "forward/fp16/plain/e4/t12x2/n7/k5",
+        "forward/bf16/scatter/e4/t12x2/n40/k24/r9", "forward/bf16/scatter+scale/e4/t12x2/n40/k24",
+        "forward/bf16-fp32/gather/e4/t12x2/n40/k24/r20", "forward/bf16/plain/e1/t1x1/n1/k1",
+        "forward/bf16/plain/e40/t3x2/n8/k8"}) {
     ASSERT_TRUE(bench.Measure({kGood, kOther}, Effort::kProbe, {}, ProblemOf(key)).ok()) << key;
     EXPECT_EQ(bench.OutcomeOf(0), Outcome::kOk) << key << bench.trials[0]->measurement.error;
     EXPECT_EQ(bench.OutcomeOf(1), Outcome::kOk) << key << bench.trials[1]->measurement.error;

@@ -15,8 +15,7 @@ TEST(Model, ATypoIsAnsweredWithTheNearestName) {
 }
 
 TEST(Model, MakesTheTwoGemmsOfTheExpertMlp) {
-  const std::vector<Shape> shapes =
-      ModelShapes(*FindModel("qwen3-30b-a3b"), {}, Dtype::kBf16);
+  const std::vector<Shape> shapes = ModelShapes(*FindModel("qwen3-30b-a3b"), {}, Dtype::kBf16);
   ASSERT_EQ(shapes.size(), 2u);
   EXPECT_EQ(ProblemKey({shapes[0], 16, 128, {}}),
             "forward/bf16/gather/e128/t16x8/n1536/k2048/softmax");

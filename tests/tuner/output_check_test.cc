@@ -135,7 +135,8 @@ TEST_P(OutputCheckTest, ARowThatBelongsToNoExpertMustNotBeWritten) {
   const auto free = std::find(sources.begin(), sources.end(), -1) - sources.begin();
   ASSERT_LT(free, static_cast<std::ptrdiff_t>(sources.size()));
   Row(output, free)[0] = 0;
-  EXPECT_EQ(Check(1, output), "row " + std::to_string(free) + " was written, but belongs to no expert");
+  EXPECT_EQ(Check(1, output),
+            "row " + std::to_string(free) + " was written, but belongs to no expert");
 }
 
 TEST_P(OutputCheckTest, WritingOutsideIsFoundOnBothSides) {
@@ -182,12 +183,12 @@ TEST_P(OutputCheckTest, APieceIsPlacedByItsOffset) {
             CheckEqual(workload_.problem, 0, right, output));
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Problems, OutputCheckTest,
-    ::testing::Values("forward/bf16/plain/e4/t40x2/n33/k20", "forward/bf16/gather/e4/t40x2/n33/k20",
-                      "forward/bf16/scatter+scale/e4/t40x2/n33/k20",
-                      "forward/fp16/scatter/e4/t40x2/n8/k20/r50",
-                      "forward/bf16-fp32/plain/e4/t40x2/n33/k20"));
+INSTANTIATE_TEST_SUITE_P(Problems, OutputCheckTest,
+                         ::testing::Values("forward/bf16/plain/e4/t40x2/n33/k20",
+                                           "forward/bf16/gather/e4/t40x2/n33/k20",
+                                           "forward/bf16/scatter+scale/e4/t40x2/n33/k20",
+                                           "forward/fp16/scatter/e4/t40x2/n8/k20/r50",
+                                           "forward/bf16-fp32/plain/e4/t40x2/n33/k20"));
 
 TEST(CompareRow, ErrorsAreMeasuredAgainstTheRow) {
   const Tolerance tolerance = ToleranceOf(Dtype::kBf16);
@@ -209,12 +210,12 @@ TEST(CompareRow, NaNIsNeverRight) {
 }
 
 TEST(CompareRow, ARowOfZeroesIsRightWhenItIsZero) {
-  EXPECT_EQ(CompareRow(std::vector<float>{0, 0}, std::vector<double>{0, 0},
-                       ToleranceOf(Dtype::kBf16)),
-            std::nullopt);
-  EXPECT_NE(CompareRow(std::vector<float>{0, 0.1f}, std::vector<double>{0, 0},
-                       ToleranceOf(Dtype::kBf16)),
-            std::nullopt);
+  EXPECT_EQ(
+      CompareRow(std::vector<float>{0, 0}, std::vector<double>{0, 0}, ToleranceOf(Dtype::kBf16)),
+      std::nullopt);
+  EXPECT_NE(
+      CompareRow(std::vector<float>{0, 0.1f}, std::vector<double>{0, 0}, ToleranceOf(Dtype::kBf16)),
+      std::nullopt);
 }
 
 TEST(Pattern, HoldsNoZeroAndRepeatsAfterAPrimeNumberOfElements) {

@@ -98,7 +98,8 @@ TEST(Routing, ZipfIsFarMoreUnevenThanSoftmax) {
   EXPECT_GT(share(Draw("forward/bf16/plain/e128/t1024x8/n8/k8/zipf")), 0.3);
 }
 
-// The greatest counts that the peers' benchmark has seen with the same distribution: 228 of 8192 rows.
+// The greatest counts that the peers' benchmark has seen with the same distribution: 228 of 8192
+// rows.
 TEST(Routing, SoftmaxIsAsUnevenAsExpertBiasesOfThreeTenths) {
   const RoutingDraw draw = Draw("forward/bf16/plain/e128/t1024x8/n8/k8/softmax");
   const int32_t greatest = *std::max_element(draw.counts.begin(), draw.counts.end());
@@ -122,8 +123,7 @@ TEST(Routing, ACapturedHistogramIsScaledToTheRows) {
   const Histograms histograms = {{HistogramHash(counts), counts}};
   Problem problem = ProblemOf("forward/bf16/plain/e4/t100x2/n8/k8");
   problem.routing = {kCounts, HistogramHash(counts)};
-  EXPECT_THAT(DrawRouting(problem, 1, histograms)->counts,
-              ::testing::ElementsAre(70, 0, 100, 30));
+  EXPECT_THAT(DrawRouting(problem, 1, histograms)->counts, ::testing::ElementsAre(70, 0, 100, 30));
 }
 
 TEST(Routing, ErrorsOfCapturedHistogramsSayWhatIsWrong) {

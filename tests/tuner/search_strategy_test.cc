@@ -31,8 +31,8 @@ class StrategyConformance : public ::testing::TestWithParam<StrategyEntry> {
       if (suggested.empty()) return order;
       for (size_t candidate : suggested) {
         EXPECT_LT(candidate, candidates_.size());
-        strategy.Observe(candidate, candidate % 5 == 0 ? std::nullopt
-                                                       : std::optional<double>(10.0 + candidate));
+        strategy.Observe(
+            candidate, candidate % 5 == 0 ? std::nullopt : std::optional<double>(10.0 + candidate));
         order.push_back(candidate);
       }
     }
@@ -64,7 +64,8 @@ TEST_P(StrategyConformance, EndsWhereThereIsNothingToSearch) {
   EXPECT_EQ(RunToEnd(*Make(1), 3), std::vector<size_t>{0});
 }
 
-INSTANTIATE_TEST_SUITE_P(Strategies, StrategyConformance, ::testing::ValuesIn(Strategies().begin(), Strategies().end()),
+INSTANTIATE_TEST_SUITE_P(Strategies, StrategyConformance,
+                         ::testing::ValuesIn(Strategies().begin(), Strategies().end()),
                          [](const auto& test) { return std::string(test.param.name); });
 
 TEST(Strategies, ExhaustiveKeepsTheOrderOfTheCostModel) {

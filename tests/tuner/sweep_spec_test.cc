@@ -28,10 +28,9 @@ TEST(SweepSpec, ProblemsAreOrderedByShapeThenTokensAndStandOnce) {
                    ProblemOf("forward/bf16/plain/e4/t64x2/n8/k8"),
                    ProblemOf("forward/bf16/plain/e4/t8x2/n8/k16"),
                    ProblemOf("forward/bf16/plain/e4/t64x2/n8/k16")};
-  EXPECT_THAT(Keys(ExpandProblems(spec)),
-              ElementsAre("forward/bf16/plain/e4/t8x2/n8/k16/softmax",
-                          "forward/bf16/plain/e4/t64x2/n8/k16/softmax",
-                          "forward/bf16/plain/e4/t64x2/n8/k8/softmax"));
+  EXPECT_THAT(Keys(ExpandProblems(spec)), ElementsAre("forward/bf16/plain/e4/t8x2/n8/k16/softmax",
+                                                      "forward/bf16/plain/e4/t64x2/n8/k16/softmax",
+                                                      "forward/bf16/plain/e4/t64x2/n8/k8/softmax"));
 }
 
 TEST(SweepSpec, AModelIsCombinedWithEveryTokenCountAndRouting) {

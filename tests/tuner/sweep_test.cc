@@ -162,9 +162,8 @@ TEST_F(SweepTest, AFailureIsATrialAndTheSweepGoesOn) {
   };
   ASSERT_EQ(Run({problem_}).size(), 1u);
   const std::vector<Measurement> rows = Stored();
-  const auto failed = std::find_if(rows.begin(), rows.end(), [](const Measurement& m) {
-    return m.outcome != Outcome::kOk;
-  });
+  const auto failed = std::find_if(rows.begin(), rows.end(),
+                                   [](const Measurement& m) { return m.outcome != Outcome::kOk; });
   ASSERT_NE(failed, rows.end());
   EXPECT_EQ(failed->config, ranked_[3].config);
   EXPECT_EQ(failed->error, "as the test says");
@@ -249,9 +248,8 @@ TEST_F(SweepTest, ATimeLimitLetsTheRunningProblemEndWithAWinner) {
     now += absl::Seconds(1);
     return Outcome::kOk;
   };
-  const std::vector<Winner> winners =
-      Run({problem_, SmallProblem(65)},
-          {.time_limit = absl::Seconds(5), .now = [&] { return now; }});
+  const std::vector<Winner> winners = Run(
+      {problem_, SmallProblem(65)}, {.time_limit = absl::Seconds(5), .now = [&] { return now; }});
   EXPECT_EQ(winners.size(), 1u);
   EXPECT_EQ(evaluator_.Measured(Effort::kProbe).size(), 5u);
   now = absl::UnixEpoch();
@@ -302,8 +300,8 @@ TEST_F(SweepTest, ALargerBudgetGoesOnWhereTheSmallerEnded) {
   EXPECT_EQ(evaluator_.Measured(Effort::kFinal).size() > 0, true) << "with a final of its own";
 }
 
-// Killed after every number of calls in turn, then run again: nothing is lost, nothing stands twice, and
-// the winner is that of a run which nobody killed.
+// Killed after every number of calls in turn, then run again: nothing is lost, nothing stands
+// twice, and the winner is that of a run which nobody killed.
 TEST_F(SweepTest, ASweepKilledAnywhereResumes) {
   const SweepOptions options = {.budget = 12, .finalists = 4};
   evaluator_.scatter = 0.02;

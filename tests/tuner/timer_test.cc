@@ -60,9 +60,7 @@ class TimerTest : public ::testing::Test {
 
   Enqueue LaunchOf(int64_t block_m) {
     LoadedKernel& kernel = Load(block_m);
-    return [this, &kernel] {
-      return kernel.Launch(problem_, workload_.Args(0), stream_.get());
-    };
+    return [this, &kernel] { return kernel.Launch(problem_, workload_.Args(0), stream_.get()); };
   }
 
   const Problem problem_ = ProblemOf("forward/bf16/plain/e2/t4x1/n8/k8");
@@ -114,8 +112,8 @@ TEST_F(TimerTest, EveryRoundSamplesEachLaunchOnceInAnOrderOfItsOwn) {
 }
 
 TEST_F(TimerTest, IdleRoundsRestThreeTimesAsLongAsTheKernelRuns) {
-  Timer resting = Timer::Create(context_, stream_.get(), {.flush_bytes = 4096, .flush_l2_times = 0})
-                      .value();
+  Timer resting =
+      Timer::Create(context_, stream_.get(), {.flush_bytes = 4096, .flush_l2_times = 0}).value();
   const std::vector<Enqueue> launches = {LaunchOf(128)};  // 3 ms
   const absl::Time start = absl::Now();
   EXPECT_TRUE(resting.Interleave(launches, 2, /*idle=*/true, 1, [](size_t) {}).ok());

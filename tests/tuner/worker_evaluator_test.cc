@@ -77,18 +77,18 @@ TEST_P(WorkerFailure, CostsOneCandidateAndIsRecordedWithItsReason) {
 
 INSTANTIATE_TEST_SUITE_P(
     Kinds, WorkerFailure,
-    ::testing::Values(
-        Failure{FakeFaultKind::kCompileError, Outcome::kCompileError, "the script refuses it"},
-        Failure{FakeFaultKind::kSpills, Outcome::kSpills, "256 bytes of spills"},
-        Failure{FakeFaultKind::kSerialised, Outcome::kSerialised, "wgmma"},
-        Failure{FakeFaultKind::kLoadError, Outcome::kLoadError, "cannot load"},
-        Failure{FakeFaultKind::kLaunchError, Outcome::kLoadError, "cannot launch"},
-        Failure{FakeFaultKind::kIllegalAddress, Outcome::kFault, "illegal"},
-        Failure{FakeFaultKind::kHang, Outcome::kTimeout, "no sign of life"},
-        Failure{FakeFaultKind::kCrash, Outcome::kCrash, "signal 6"},
-        Failure{FakeFaultKind::kWrongOutput, Outcome::kWrongResult, "in place of"},
-        Failure{FakeFaultKind::kWrongBit, Outcome::kWrongResult, "in place of"},
-        Failure{FakeFaultKind::kLostRow, Outcome::kWrongResult, "row"}),
+    ::testing::Values(Failure{FakeFaultKind::kCompileError, Outcome::kCompileError,
+                              "the script refuses it"},
+                      Failure{FakeFaultKind::kSpills, Outcome::kSpills, "256 bytes of spills"},
+                      Failure{FakeFaultKind::kSerialised, Outcome::kSerialised, "wgmma"},
+                      Failure{FakeFaultKind::kLoadError, Outcome::kLoadError, "cannot load"},
+                      Failure{FakeFaultKind::kLaunchError, Outcome::kLoadError, "cannot launch"},
+                      Failure{FakeFaultKind::kIllegalAddress, Outcome::kFault, "illegal"},
+                      Failure{FakeFaultKind::kHang, Outcome::kTimeout, "no sign of life"},
+                      Failure{FakeFaultKind::kCrash, Outcome::kCrash, "signal 6"},
+                      Failure{FakeFaultKind::kWrongOutput, Outcome::kWrongResult, "in place of"},
+                      Failure{FakeFaultKind::kWrongBit, Outcome::kWrongResult, "in place of"},
+                      Failure{FakeFaultKind::kLostRow, Outcome::kWrongResult, "row"}),
     [](const auto& test) {
       return std::string(OutcomeName(test.param.outcome)) + "_" + std::to_string(test.index);
     });
@@ -123,8 +123,8 @@ TEST(WorkerEvaluator, AProblemThatDoesNotFitIsSaidAndTheChildGoesOn) {
   const FakeWorkers workers({.devices = {Fable75()}});
   const auto evaluator = StartOn(workers);
   const Problem huge = ProblemOf("forward/bf16/plain/e256/t16x2/n16384/k16384");
-  EXPECT_TRUE(absl::IsResourceExhausted(
-      evaluator->Measure(huge, {&kGood, 1}, Effort::kProbe).status()));
+  EXPECT_TRUE(
+      absl::IsResourceExhausted(evaluator->Measure(huge, {&kGood, 1}, Effort::kProbe).status()));
   EXPECT_EQ(MeasureOne(*evaluator, kGood).measurement.outcome, Outcome::kOk);
   EXPECT_EQ(evaluator->usage().restarts, 0);
 }
