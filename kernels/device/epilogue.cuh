@@ -18,6 +18,27 @@ MOE_DEVICE Output FinishScaled(float accumulator, Weight weight) {
   return FromFloat<Output>(ToFloat(FromFloat<Output>(accumulator)) * ToFloat(weight));
 }
 
+#ifdef __CUDACC__
+
+// Lane t of each four neighbours gets block t of `blocks`, whole: its own row of 8 columns, 16
+// bytes.
+__device__ __forceinline__ void TransposeQuad(unsigned (&blocks)[4]) {
+  const int lane = threadIdx.x;
+#pragma unroll
+  for (int bit = 1; bit <= 2; bit *= 2) {
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      if ((j & bit) != 0) continue;
+      const bool upper = (lane & bit) != 0;
+      const unsigned received =
+          __shfl_xor_sync(0xffffffffu, upper ? blocks[j] : blocks[j + bit], bit);
+      (upper ? blocks[j] : blocks[j + bit]) = received;
+    }
+  }
+}
+
+#endif  // __CUDACC__
+
 }  // namespace moetune
 
 #endif  // MOETUNE_KERNELS_DEVICE_EPILOGUE_CUH_

@@ -69,10 +69,11 @@ struct Fiber {
 
 class Cta {
  public:
-  Cta(int threads, const std::function<void()>& body, ThreadOrder order);
+  Cta(const moetune::Plan& plan, const std::function<void()>& body, ThreadOrder order);
 
   absl::Status Run(Index block);
 
+  Index grid() const { return grid_; }
   Index block() const { return block_; }
   int thread() const { return current_; }
   Warp& warp() { return warps_[current_ / kWarpSize]; }
@@ -92,6 +93,7 @@ class Cta {
   const int step_;
   std::vector<Fiber> fibers_;
   std::vector<Warp> warps_;
+  const Index grid_;
   Barrier barrier_;
   Context scheduler_;
   Index block_;
@@ -101,11 +103,13 @@ class Cta {
 
 thread_local Cta* cta = nullptr;
 
-Cta::Cta(int threads, const std::function<void()>& body, ThreadOrder order)
+Cta::Cta(const moetune::Plan& plan, const std::function<void()>& body, ThreadOrder order)
     : body_(body),
-      step_(order == ThreadOrder::kAscending ? 1 : threads - 1),
-      fibers_(threads),
-      warps_((threads + kWarpSize - 1) / kWarpSize) {
+      step_(order == ThreadOrder::kAscending ? 1 : plan.threads - 1),
+      fibers_(plan.threads),
+      warps_((plan.threads + kWarpSize - 1) / kWarpSize),
+      grid_{static_cast<unsigned>(plan.grid[0]), static_cast<unsigned>(plan.grid[1]),
+            static_cast<unsigned>(plan.grid[2])} {
   for (Fiber& fiber : fibers_) {
     fiber.stack = std::make_unique_for_overwrite<std::byte[]>(kStackBytes);
     fiber.context.stack = fiber.stack.get();
@@ -196,7 +200,7 @@ absl::Status Cta::Run(Index block) {
 
 absl::Status Launch(const moetune::Plan& plan, const std::function<void()>& thread_body,
                     ThreadOrder order) {
-  Cta emulated(plan.threads, thread_body, order);
+  Cta emulated(plan, thread_body, order);
   cta = &emulated;
   absl::Status status;
   for (unsigned z = 0; z < plan.grid[2]; ++z) {
@@ -210,6 +214,7 @@ absl::Status Launch(const moetune::Plan& plan, const std::function<void()>& thre
 
 Index ThreadIdx() { return {.x = static_cast<unsigned>(cta->thread())}; }
 Index BlockIdx() { return cta->block(); }
+Index GridDim() { return cta->grid(); }
 
 void SyncThreads() { cta->Arrive(cta->barrier()); }
 

@@ -32,6 +32,7 @@ struct Index {
 };
 Index ThreadIdx();
 Index BlockIdx();
+Index GridDim();
 
 void SyncThreads();
 
@@ -58,6 +59,11 @@ T Shuffle(unsigned mask, T value, int source) {
 template <typename T>
 T ShuffleUp(unsigned mask, T value, int delta) {
   return ShuffleFrom(mask, value, [&](int lane) { return lane < delta ? lane : lane - delta; });
+}
+
+template <typename T>
+T ShuffleXor(unsigned mask, T value, int bits) {
+  return ShuffleFrom(mask, value, [&](int lane) { return lane ^ bits; });
 }
 
 unsigned Ballot(unsigned mask, bool predicate);

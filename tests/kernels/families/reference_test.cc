@@ -11,27 +11,9 @@
 #include "kernels/device/args.h"
 #include "kernels/registry.h"
 #include "kernels/source.h"
+#include "tests/kernels/families/emulated_case.h"
 #include "tests/testing/cuda_emulator.h"
 #include "tests/testing/guarded_launch.h"
-
-namespace moetune {
-namespace {
-
-struct EmulatedCase {
-  std::string name;
-  Shape shape;  // dtypes and fusions alone
-  ArgTypes types;
-  Config config;
-  std::vector<std::string> options;
-  void (*kernel)(const MoeArgs& args);
-};
-
-Dtype DtypeNamed(std::string_view name) {
-  return name == "bf16" ? Dtype::kBf16 : name == "fp16" ? Dtype::kFp16 : Dtype::kFp32;
-}
-
-}  // namespace
-}  // namespace moetune
 
 #define EMULATED smallest_tile
 #define BLOCK_M 16

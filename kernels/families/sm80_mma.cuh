@@ -1,0 +1,381 @@
+// sm80_mma, device half: mma.sync on a cp.async pipeline, for sm_80 and every later architecture.
+//
+// A persistent kernel: CTA b works on tiles b, b + grid, b + 2 grid, ... of all experts. A tile is
+// BLOCK_M tokens by BLOCK_N rows of W, made in steps of BLOCK_K along k. All threads are loaders
+// and multipliers: in each step they wait for the oldest of STAGES stages, start the copy of the
+// stage STAGES - 1 steps ahead (of the next tile, towards a tile's end), and multiply. So copies
+// run on through the epilogue.
+//
+//   loader cursor      tile 0: k0 k1 k2 k3 | tile 1: k0 k1 ...
+//   multiplier cursor        tile 0: k0 k1 k2 k3 | epilogue | tile 1: k0 ...
+//
+// The operand with 16-row fragments of mma.m16n8k16 ("major") is X, or with SWAP_AB W: then a
+// fragment of tokens is 8 wide, for experts of few tokens. The order of k is the same in every
+// config.
+//
+// Parameters: BLOCK_M, BLOCK_N, BLOCK_K, WARPS_M, WARPS_N, STAGES, GROUP_M, SWAP_AB, SKIP_TAIL.
+// From the problem: OPERAND, OUTPUT, INDEX, WEIGHT, FUSE_GATHER, FUSE_SCATTER, FUSE_SCALE.
+#include "kernels/device/args.h"
+#include "kernels/device/epilogue.cuh"
+#include "kernels/device/ptx.cuh"
+#include "kernels/device/rows.cuh"
+#include "kernels/device/scheduler.cuh"
+#include "kernels/device/swizzle.cuh"
+
+namespace moetune {
+
+constexpr int kThreads = 32 * WARPS_M * WARPS_N;
+constexpr int kChunks = BLOCK_K / 8;  // of 16 bytes, in a row of a stage
+constexpr int kRowsX = BLOCK_M;
+constexpr int kRowsW = BLOCK_N;
+constexpr int kStageBytes = (kRowsX + kRowsW) * BLOCK_K * 2;
+constexpr int kRowsPerPass = kThreads / kChunks;  // rows that all threads copy at once
+constexpr int kPassesX = (kRowsX + kRowsPerPass - 1) / kRowsPerPass;
+constexpr int kPassesW = (kRowsW + kRowsPerPass - 1) / kRowsPerPass;
+
+// A warp's part of the tile, and its fragments of 8 tokens or 8 columns.
+constexpr int kWarpM = BLOCK_M / WARPS_M;
+constexpr int kWarpN = BLOCK_N / WARPS_N;
+constexpr int kBlocksM = kWarpM / 8;
+constexpr int kBlocksN = kWarpN / 8;
+static_assert(sizeof(OUTPUT) != 2 || kBlocksN % 4 == 0, "a lane stores a block of every four");
+constexpr int kMajorTiles = (SWAP_AB ? kWarpN : kWarpM) / 16;
+constexpr int kMinorTiles = (SWAP_AB ? kWarpM : kWarpN) / 8;
+
+// Copies the stages of one tile; each thread always copies the same chunk of the same rows.
+class Loader {
+ public:
+  __device__ __forceinline__ explicit Loader(const MoeArgs& args)
+      : args_(args), row_(threadIdx.x / kChunks), chunk_(threadIdx.x % kChunks) {}
+
+  __device__ __forceinline__ void Begin(const RowTile& rows, int first_n) {
+    const OPERAND* w = static_cast<const OPERAND*>(args_.w);
+    w_ = w + (args_.n * rows.expert + first_n + row_) * args_.k + chunk_ * 8;
+    rows_left_w_ = static_cast<int>(args_.n) - first_n - row_;
+#pragma unroll
+    for (int pass = 0; pass < kPassesX; ++pass) {
+      const int row = row_ + pass * kRowsPerPass;
+      source_[pass] =
+          row < rows.rows ? SourceRow<INDEX, FUSE_GATHER>(args_, rows.first_row + row) : -1;
+    }
+  }
+
+  // Starts copying columns [k0, k0 + BLOCK_K) to a stage; what lies outside the problem becomes
+  // zero.
+  __device__ __forceinline__ void Copy(unsigned stage, int k0) const {
+    const bool in_k = k0 + chunk_ * 8 < args_.k;
+    const OPERAND* x = static_cast<const OPERAND*>(args_.x) + k0 + chunk_ * 8;
+#pragma unroll
+    for (int pass = 0; pass < kPassesX; ++pass) {
+      const int row = row_ + pass * kRowsPerPass;
+      if (kRowsX % kRowsPerPass != 0 && row >= kRowsX) break;
+      const bool read = in_k && source_[pass] >= 0;
+      CopyAsync16(stage + SwizzledChunk<kChunks>(row, chunk_) * 16,
+                  x + (read ? source_[pass] * args_.k : 0), read);
+    }
+    const unsigned stage_w = stage + kRowsX * BLOCK_K * 2;
+#pragma unroll
+    for (int pass = 0; pass < kPassesW; ++pass) {
+      const int row = row_ + pass * kRowsPerPass;
+      if (kRowsW % kRowsPerPass != 0 && row >= kRowsW) break;
+      const bool read = in_k && pass * kRowsPerPass < rows_left_w_;
+      CopyAsync16(stage_w + SwizzledChunk<kChunks>(row, chunk_) * 16,
+                  read ? w_ + k0 + pass * kRowsPerPass * args_.k : w_, read);
+    }
+  }
+
+ private:
+  const MoeArgs& args_;
+  int row_;
+  int chunk_;
+  const OPERAND* w_ = nullptr;
+  int rows_left_w_ = 0;
+  long long source_[kPassesX];  // rows of X; -1 past the expert's end
+};
+
+// The accumulators of a warp: acc[i][j] is fragment i of the major and j of the minor operand.
+struct Accumulators {
+  float acc[kMajorTiles][kMinorTiles][4];
+
+  __device__ __forceinline__ void Clear() {
+#pragma unroll
+    for (int i = 0; i < kMajorTiles; ++i) {
+#pragma unroll
+      for (int j = 0; j < kMinorTiles; ++j) {
+#pragma unroll
+        for (int e = 0; e < 4; ++e) acc[i][j][e] = 0.0f;
+      }
+    }
+  }
+
+  // Element e (0, 1) of this lane in the 8 x 8 block of token block m and column block n.
+  __device__ __forceinline__ float At(int m, int n, int e) const {
+    return SWAP_AB ? acc[n / 2][m][n % 2 * 2 + e] : acc[m / 2][n][m % 2 * 2 + e];
+  }
+};
+
+// The fragments of one 16-wide step of k of a warp.
+struct Fragments {
+  unsigned major[kMajorTiles][4];
+  unsigned minor[kMinorTiles][2];
+
+  // `major_rows` and `minor_rows`: addresses of the warp's first rows in the stage.
+  __device__ __forceinline__ void Load(unsigned major_rows, unsigned minor_rows, int step) {
+    const int lane = threadIdx.x % 32;
+#pragma unroll
+    for (int i = 0; i < kMajorTiles; ++i) {
+      const int row = i * 16 + lane % 16;
+      LoadMatrix4(major[i], major_rows + SwizzledChunk<kChunks>(row, step * 2 + lane / 16) * 16);
+    }
+#pragma unroll
+    for (int j = 0; j + 1 < kMinorTiles; j += 2) {
+      const int row = j * 8 + lane / 16 * 8 + lane % 8;
+      unsigned pair[4];
+      LoadMatrix4(pair, minor_rows + SwizzledChunk<kChunks>(row, step * 2 + lane / 8 % 2) * 16);
+      minor[j][0] = pair[0];
+      minor[j][1] = pair[1];
+      minor[j + 1][0] = pair[2];
+      minor[j + 1][1] = pair[3];
+    }
+    if constexpr (kMinorTiles % 2 != 0) {
+      const int row = (kMinorTiles - 1) * 8 + lane % 8;
+      LoadMatrix2(minor[kMinorTiles - 1],
+                  minor_rows + SwizzledChunk<kChunks>(row, step * 2 + lane / 8 % 2) * 16);
+    }
+  }
+};
+
+// acc += the fragments' product; tiles of the token operand at or past `live` hold no rows.
+__device__ __forceinline__ void Multiply(Accumulators& accumulators, const Fragments& fragments,
+                                         int live) {
+#pragma unroll
+  for (int i = 0; i < kMajorTiles; ++i) {
+    if (SKIP_TAIL && !SWAP_AB && i >= live) break;
+#pragma unroll
+    for (int j = 0; j < kMinorTiles; ++j) {
+      if (SKIP_TAIL && SWAP_AB && j >= live) break;
+      Mma16x8x16<OPERAND>(accumulators.acc[i][j], fragments.major[i], fragments.minor[j]);
+    }
+  }
+}
+
+// One stage: fragments of the next 16 columns are read while those at hand are multiplied.
+__device__ __forceinline__ void MultiplyStage(Accumulators& accumulators, unsigned stage,
+                                              int warp_m, int warp_n, int live) {
+  const unsigned x = stage + warp_m * kWarpM * BLOCK_K * 2;
+  const unsigned w = stage + (kRowsX + warp_n * kWarpN) * BLOCK_K * 2;
+  const unsigned major = SWAP_AB ? w : x;
+  const unsigned minor = SWAP_AB ? x : w;
+  Fragments fragments[2];
+  fragments[0].Load(major, minor, 0);
+#pragma unroll
+  for (int step = 0; step < BLOCK_K / 16; ++step) {
+    if (step + 1 < BLOCK_K / 16) fragments[(step + 1) % 2].Load(major, minor, step + 1);
+    Multiply(accumulators, fragments[step % 2], live);
+  }
+}
+
+// Rounds element e of a block, `row` being its row of the output.
+template <typename Output>
+__device__ __forceinline__ Output FinishElement(const MoeArgs& args, float value, int row) {
+  if constexpr (FUSE_SCALE) {
+    return FinishScaled<Output>(value, static_cast<const WEIGHT*>(args.scale)[row]);
+  } else {
+    return Finish<Output>(value);
+  }
+}
+
+// Stores a warp's part of a tile.
+template <typename Output>
+class Storer {
+ public:
+  __device__ __forceinline__ Storer(const MoeArgs& args, const RowTile& rows, int first_n,
+                                    int warp_m, int warp_n)
+      : args_(args),
+        rows_(rows),
+        first_row_(warp_m * kWarpM),
+        first_n_(first_n + warp_n * kWarpN),
+        columns_(static_cast<int>(args.n)),
+        y_(static_cast<Output*>(args.y)),
+        g_(threadIdx.x % 32 / 4),
+        t_(threadIdx.x % 4) {}
+
+  __device__ __forceinline__ void Store(const Accumulators& accumulators) const {
+#pragma unroll
+    for (int m = 0; m < kBlocksM; ++m) {
+      if (first_row_ + m * 8 >= rows_.rows) break;
+      if constexpr (sizeof(Output) == 2) {
+        StoreVectors(accumulators, m);
+      } else {
+        StoreElements(accumulators, m);
+      }
+    }
+  }
+
+ private:
+  // The output row of a row of the warp's part; 0 past the expert's end.
+  __device__ __forceinline__ int Target(int row) const {
+    return row < rows_.rows ? TargetRow<INDEX, FUSE_SCATTER>(args_, rows_.first_row + row) : 0;
+  }
+
+  __device__ __forceinline__ void StoreElements(const Accumulators& accumulators, int m) const {
+#pragma unroll
+    for (int e = 0; e < 2; ++e) {
+      const int row = first_row_ + m * 8 + (SWAP_AB ? t_ * 2 + e : g_);
+      const long long target = Target(row);
+#pragma unroll
+      for (int n = 0; n < kBlocksN; ++n) {
+        const int column = first_n_ + n * 8 + (SWAP_AB ? g_ : t_ * 2 + e);
+        if (row >= rows_.rows || column >= columns_) continue;
+        y_[target * columns_ + column] =
+            FinishElement<Output>(args_, accumulators.At(m, n, e), target);
+      }
+    }
+  }
+
+  // Rounds an 8 x 8 block into one register a lane: columns 2t, 2t + 1 of row g.
+  __device__ __forceinline__ unsigned Pack(const Accumulators& accumulators, int m, int n,
+                                           const int (&targets)[2]) const {
+    const unsigned low = FinishElement<Output>(args_, accumulators.At(m, n, 0), targets[0]).bits;
+    const unsigned high = FinishElement<Output>(args_, accumulators.At(m, n, 1), targets[1]).bits;
+    const unsigned packed = low | high << 16;
+    return SWAP_AB ? TransposeMatrix(packed) : packed;
+  }
+
+  __device__ __forceinline__ void StoreVectors(const Accumulators& accumulators, int m) const {
+    const int first = first_row_ + m * 8;
+    const int row = first + g_;
+    const long long target = Target(row);
+    // Where this lane's accumulators belong, which before the transposition may be other rows.
+    const int targets[2] = {SWAP_AB ? Target(first + t_ * 2) : static_cast<int>(target),
+                            SWAP_AB ? Target(first + t_ * 2 + 1) : static_cast<int>(target)};
+    Output* y = y_ + target * columns_;
+    const bool aligned = columns_ % 8 == 0 && reinterpret_cast<unsigned long long>(y_) % 16 == 0;
+#pragma unroll
+    for (int n = 0; n < kBlocksN; n += 4) {
+      unsigned blocks[4];
+#pragma unroll
+      for (int j = 0; j < 4; ++j) blocks[j] = Pack(accumulators, m, n + j, targets);
+      TransposeQuad(blocks);
+      const int column = first_n_ + (n + t_) * 8;
+      if (row >= rows_.rows || column >= columns_) continue;
+      if (aligned) {
+        *reinterpret_cast<uint4*>(y + column) = {blocks[0], blocks[1], blocks[2], blocks[3]};
+      } else {
+        StoreRagged(y, column, blocks);
+      }
+    }
+  }
+
+  // 8 elements from `column` on, up to the end of the row.
+  __device__ __forceinline__ void StoreRagged(Output* y, int column,
+                                              const unsigned (&blocks)[4]) const {
+#pragma unroll
+    for (int i = 0; i < 8; ++i) {
+      if (column + i >= columns_) break;
+      y[column + i].bits = static_cast<unsigned short>(blocks[i / 2] >> (i % 2 * 16));
+    }
+  }
+
+  const MoeArgs& args_;
+  const RowTile& rows_;
+  int first_row_;
+  int first_n_;
+  int columns_;
+  Output* y_;
+  int g_;
+  int t_;
+};
+
+// The CTA's tiles in order.
+struct Walk {
+  TileCursor<INDEX> cursor;
+  int tile = static_cast<int>(blockIdx.x);
+  RowTile rows = {};
+  int first_n = 0;
+
+  __device__ __forceinline__ explicit Walk(const MoeArgs& args)
+      : cursor(static_cast<const INDEX*>(args.row_counts), static_cast<int>(args.experts),
+               static_cast<int>(CeilDiv(args.n, BLOCK_N)), BLOCK_M) {}
+
+  __device__ __forceinline__ bool Next() {
+    int tile_n;
+    if (!cursor.Find(tile, GROUP_M, rows, tile_n)) return false;
+    first_n = tile_n * BLOCK_N;
+    tile += static_cast<int>(gridDim.x);
+    return true;
+  }
+};
+
+// Keeps the pipeline full: one stage a call, over the ends of tiles.
+class Producer {
+ public:
+  __device__ __forceinline__ Producer(const MoeArgs& args, unsigned stages)
+      : walk_(args), loader_(args), k_(static_cast<int>(args.k)), stages_(stages) {
+    BeginTile();
+  }
+
+  // Starts the next stage's copies; past the last tile an empty group, which keeps the count.
+  __device__ __forceinline__ void Advance() {
+    if (more_) {
+      loader_.Copy(stages_ + stage_ * kStageBytes, k0_);
+      k0_ += BLOCK_K;
+      if (k0_ >= k_) BeginTile();
+    }
+    CopyAsyncCommit();
+    stage_ = stage_ + 1 == STAGES ? 0 : stage_ + 1;
+  }
+
+ private:
+  __device__ __forceinline__ void BeginTile() {
+    k0_ = 0;
+    more_ = walk_.Next();
+    if (more_) loader_.Begin(walk_.rows, walk_.first_n);
+  }
+
+  Walk walk_;
+  Loader loader_;
+  int k_;
+  unsigned stages_;
+  int k0_ = 0;
+  int stage_ = 0;
+  bool more_ = false;
+};
+
+// Tiles of a warp's token operand that hold rows.
+__device__ __forceinline__ int LiveTiles(const RowTile& rows, int warp_m) {
+  constexpr int kTile = SWAP_AB ? 8 : 16;
+  const int left = rows.rows - warp_m * kWarpM;
+  return left <= 0 ? 0 : (left + kTile - 1) / kTile;
+}
+
+}  // namespace moetune
+
+extern "C" __global__ void __launch_bounds__(moetune::kThreads)
+    moe_kernel(const __grid_constant__ moetune::MoeArgs args) {
+  using namespace moetune;
+  const unsigned stages = DynamicSharedMemory();
+  const int warp = static_cast<int>(threadIdx.x) / 32;
+  const int warp_m = warp / WARPS_N;
+  const int warp_n = warp % WARPS_N;
+
+  Producer producer(args, stages);
+#pragma unroll
+  for (int stage = 0; stage < STAGES - 1; ++stage) producer.Advance();
+
+  Walk walk(args);
+  Accumulators accumulators;
+  int stage = 0;
+  while (walk.Next()) {
+    accumulators.Clear();
+    const int live = LiveTiles(walk.rows, warp_m);
+    for (int k0 = 0; k0 < args.k; k0 += BLOCK_K) {
+      CopyAsyncWait<STAGES - 2>();
+      __syncthreads();  // the oldest stage has arrived, and the one before it is read by all
+      producer.Advance();
+      MultiplyStage(accumulators, stages + stage * kStageBytes, warp_m, warp_n, live);
+      stage = stage + 1 == STAGES ? 0 : stage + 1;
+    }
+    Storer<OUTPUT>(args, walk.rows, walk.first_n, warp_m, warp_n).Store(accumulators);
+  }
+}
