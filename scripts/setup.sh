@@ -43,6 +43,6 @@ setup: to compile and run kernels, have cuda.h and nvrtc.h of CUDA 13.0 (12.8 or
 setup: and libnvrtc at run time. Any of these gives them:
 setup:   - the CUDA toolkit 13.0, in its usual place or with CUDA_HOME set to it
 setup:   - pip install nvidia-cuda-runtime nvidia-cuda-nvrtc
-setup: Without them the build goes on: service, query, import and replay work.
+setup: Without them the build goes on: service, query and import work.
 TEXT
 fi
