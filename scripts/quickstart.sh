@@ -31,6 +31,7 @@ gpu=yes
 [[ $("$program" devices --json) == "[]" ]] && gpu=
 device=()
 if [[ ! $gpu ]]; then
+  device=(--device-name h200)  # the one to answer for
   could_not+=("measure, verify or launch kernels: no CUDA device")
 fi
 
@@ -49,6 +50,10 @@ if ((${#shipped[@]})); then
   show "$program" import --db "$database" "${shipped[@]}"
 else
   could_not+=("import shipped winners: there are none yet")
+fi
+if [[ ! -e $database ]]; then  # nothing tuned, nothing imported: serve an empty one
+  printf 'moetune records 1\n\nend 0\n' >"$work/empty.txt"
+  show "$program" import --db "$database" "$work/empty.txt"
 fi
 show "$program" list --db "$database"
 
@@ -75,7 +80,7 @@ show "$program" query --server "$address" --problem "$problem" "${device[@]}" --
 
 step "Dispatch from C++"
 if [[ $gpu ]]; then
-  show build/release/bin/dispatch_example "$database" "$work/cubins" "$problem"
+  show build/release/bin/dispatch_example "$database" "$XDG_CACHE_HOME/moetune/cubins" "$problem"
 else
   echo "needs a GPU"
 fi

@@ -30,8 +30,9 @@ for preset in "${presets[@]}"; do
     tee "build/$preset/ctest.log" || failed=1
 done
 
+# The release run, which has every test, comes last.
 echo
-for preset in "${presets[@]}"; do
+for preset in $(printf '%s\n' "${presets[@]}" | tac); do
   echo "== $preset"
   sed -n '/tests passed/,$p' "build/$preset/ctest.log"
 done
