@@ -31,7 +31,7 @@ constexpr size_t kStackBytes = 64 * 1024;
 
 // A stack with what runs on it. AddressSanitizer has to be told of every switch.
 struct Context {
-  ucontext_t registers;
+  ucontext_t registers = {};
   const void* stack = nullptr;
   size_t stack_bytes = 0;
   void* fake_stack = nullptr;
@@ -110,6 +110,9 @@ Cta::Cta(const moetune::Plan& plan, const std::function<void()>& body, ThreadOrd
       warps_((plan.threads + kWarpSize - 1) / kWarpSize),
       grid_{static_cast<unsigned>(plan.grid[0]), static_cast<unsigned>(plan.grid[1]),
             static_cast<unsigned>(plan.grid[2])} {
+  // AddressSanitizer clears the stack that a context names before it switches there. That of the
+  // scheduler is not the emulator's: a size that it takes for insane keeps it off.
+  scheduler_.registers.uc_stack.ss_size = size_t{1} << 30;
   for (Fiber& fiber : fibers_) {
     fiber.stack = std::make_unique_for_overwrite<std::byte[]>(kStackBytes);
     fiber.context.stack = fiber.stack.get();

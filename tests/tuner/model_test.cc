@@ -24,7 +24,7 @@ TEST(Model, MakesTheTwoGemmsOfTheExpertMlp) {
 }
 
 TEST(Model, AFusionGoesOnlyToTheGemmThatCanHaveIt) {
-  const Model& model = *FindModel("mixtral-8x7b");
+  const Model model = *FindModel("mixtral-8x7b");
   const auto fusions_of = [&](std::vector<Fusions> asked) {
     std::vector<std::pair<int64_t, Fusions>> made;  // by n
     for (const Shape& shape : ModelShapes(model, asked, Dtype::kFp16)) {
