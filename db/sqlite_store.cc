@@ -1,8 +1,10 @@
 #include "db/sqlite_store.h"
 
+#include <chrono>
 #include <filesystem>
 #include <optional>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -91,6 +93,17 @@ absl::Status Migrate(Database& database, std::span<const EmbeddedFile> schema) {
   return transaction.Commit();
 }
 
+// Where several processes create one database at once, SQLite may refuse the change of mode without
+// waiting, since waiting could lock them all up.
+absl::Status EnterWal(Database& database) {
+  constexpr int kRetryMs = 10;
+  for (int waited_ms = 0;; waited_ms += kRetryMs) {
+    const absl::Status status = database.Execute("PRAGMA journal_mode = WAL");
+    if (!absl::IsUnavailable(status) || waited_ms >= Database::kBusyTimeoutMs) return status;
+    std::this_thread::sleep_for(std::chrono::milliseconds(kRetryMs));
+  }
+}
+
 absl::StatusOr<Database> OpenChecked(const std::string& path, OpenMode mode, Access access,
                                      const SqliteOptions& options) {
   ASSIGN_OR_RETURN(Database database, Database::Open(path, access));
@@ -103,9 +116,9 @@ absl::StatusOr<Database> OpenChecked(const std::string& path, OpenMode mode, Acc
   const auto newest = static_cast<int64_t>(options.schema.size());
   RETURN_IF_ERROR(CheckIdentity(identity, path, mode, newest));
   if (mode == OpenMode::kReadOnly) return database;
+  RETURN_IF_ERROR(EnterWal(database));
   // FULL: a committed row survives a power cut, not only a crash of the program.
-  RETURN_IF_ERROR(database.Execute(
-      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON"));
+  RETURN_IF_ERROR(database.Execute("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON"));
   if (identity.version < newest) RETURN_IF_ERROR(Migrate(database, options.schema));
   return database;
 }

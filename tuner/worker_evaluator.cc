@@ -179,25 +179,13 @@ absl::StatusOr<bool> WorkerEvaluator::Serve(Request& request) {
   absl::Status status =
       child_->StartMeasure(request.problem, request.candidates, request.effort, request.bases);
   if (status.ok()) status = Follow(request, step);
-  if (status.ok()) return true;
-  if (absl::IsResourceExhausted(status)) return status;
-
-  child_.reset();
-  const std::string error(status.message());
-  if (absl::IsDeadlineExceeded(status)) {
-    if (Blame(request, step, Outcome::kTimeout,
-              absl::StrFormat("no sign of life for %s, and was ended",
-                              absl::FormatDuration(options_.watchdog)))) {
-      return true;
-    }
-  } else if (absl::IsUnavailable(status)) {
-    if (Blame(request, step, Outcome::kCrash, error)) return true;
-  } else if (absl::IsAborted(status) && step.stage == Step::kBase) {
-    Blame(request, step, Outcome::kFault, error);
-    return true;
+  if (!status.ok() && !absl::IsResourceExhausted(status)) {
+    child_.reset();
+    if (Blame(request, step, status)) return true;
   }
   if (std::count(request.done.begin(), request.done.end(), false) < open) return true;
-  return status;
+  return status.ok() ? absl::InternalError("a worker did not measure what it was asked for")
+                     : status;
 }
 
 absl::Status WorkerEvaluator::Follow(Request& request, Step& step) {
@@ -239,18 +227,30 @@ void WorkerEvaluator::Finish(Request& request, size_t candidate, Trial measured)
   request.done[place] = true;
 }
 
-// Of what the child was at when it died. False when that was no candidate's fault.
-bool WorkerEvaluator::Blame(Request& request, Step step, Outcome outcome, std::string error) {
+// Puts the end of the child down to what it was at. False when nobody is to blame.
+bool WorkerEvaluator::Blame(Request& request, Step step, const absl::Status& end) {
+  Trial failure;
+  Measurement& m = failure.measurement;
+  m.effort = request.effort;
+  m.measured_at = NowUs();
+  m.error = std::string(end.message());
+  if (absl::IsDeadlineExceeded(end)) {
+    m.outcome = Outcome::kTimeout;
+    m.error = absl::StrFormat("no sign of life for %s, and was ended",
+                              absl::FormatDuration(options_.watchdog));
+  } else if (absl::IsUnavailable(end)) {
+    m.outcome = Outcome::kCrash;
+  } else if (absl::IsAborted(end)) {
+    m.outcome = Outcome::kFault;
+  } else {
+    return false;
+  }
   if (step.stage == Step::kBase && step.index < request.bases.size()) {
     failed_.insert(NameOf(request.problem, request.bases[step.index]));
     return true;
   }
   if (step.stage != Step::kCandidate || step.index >= request.candidates.size()) return false;
-  Trial failure;
-  failure.measurement.outcome = outcome;
-  failure.measurement.error = std::move(error);
-  failure.measurement.effort = request.effort;
-  failure.measurement.measured_at = NowUs();
+  if (request.done[request.places[step.index]]) return false;  // it had ended well before
   Finish(request, step.index, std::move(failure));
   return true;
 }

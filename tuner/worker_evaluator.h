@@ -89,7 +89,7 @@ class WorkerEvaluator : public Evaluator {
   absl::StatusOr<bool> Serve(Request& request);
   absl::Status Follow(Request& request, Step& step);
   void Finish(Request& request, size_t candidate, Trial measured);
-  bool Blame(Request& request, Step step, Outcome outcome, std::string error);
+  bool Blame(Request& request, Step step, const absl::Status& end);
 
   const WorkerOptions options_;
   WorkerHello hello_;

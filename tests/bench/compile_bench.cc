@@ -15,7 +15,8 @@ void BM_CompileReference(benchmark::State& state, const std::string& arch) {
     return;
   }
   const Problem problem = ProblemOf("forward/bf16/gather/e128/t1024x8/n1536/k2048");
-  const Source source = MakeSource(problem.shape, {Families()[0], ReferenceConfig(state.range(0))});
+  const Source source =
+      MakeSource(problem.shape, {FindFamily("reference").value(), ReferenceConfig(state.range(0))});
   for (auto _ : state) {
     const absl::StatusOr<Cubin> cubin = Compile(**nvrtc, source, arch);
     if (!cubin.ok()) state.SkipWithError(cubin.status().ToString().c_str());

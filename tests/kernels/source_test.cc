@@ -146,7 +146,8 @@ std::string_view TextOf(std::string_view path) {
 }
 
 constexpr std::string_view kReached[] = {
-    "kernels/families/reference.cuh", "kernels/device/rows.cuh", "kernels/device/args.h",      "kernels/device/scheduler.cuh",
+    "kernels/families/reference.cuh", "kernels/device/rows.cuh",
+    "kernels/device/args.h",          "kernels/device/scheduler.cuh",
     "kernels/device/epilogue.cuh",    "kernels/device/numeric.cuh",  // by way of epilogue.cuh
 };
 

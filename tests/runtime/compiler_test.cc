@@ -14,7 +14,9 @@ namespace {
 using testing::EndsWith;
 using testing::HasSubstr;
 
-Candidate Reference(int64_t block_m = 64) { return {Families()[0], ReferenceConfig(block_m)}; }
+Candidate Reference(int64_t block_m = 64) {
+  return {FindFamily("reference").value(), ReferenceConfig(block_m)};
+}
 
 Source SmallSource(int64_t block_m = 64) {
   return MakeSource(SmallProblem(16).shape, Reference(block_m));

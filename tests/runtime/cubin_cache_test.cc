@@ -36,7 +36,8 @@ Cubin SmallCubin(std::string image = std::string("\x7f"
 }
 
 Source SmallSource(int64_t block_m = 64, const ArgTypes& types = {}) {
-  return MakeSource(SmallProblem(16).shape, {Families()[0], ReferenceConfig(block_m)}, types);
+  return MakeSource(SmallProblem(16).shape,
+                    {FindFamily("reference").value(), ReferenceConfig(block_m)}, types);
 }
 
 class CubinCacheTest : public testing::Test {

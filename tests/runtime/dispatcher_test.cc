@@ -22,8 +22,8 @@ namespace {
 
 using testing::HasSubstr;
 
-const Candidate kSmallTiles = {Families()[0], ReferenceConfig(16)};
-const Candidate kLargeTiles = {Families()[0], ReferenceConfig(128)};
+const Candidate kSmallTiles = {FindFamily("reference").value(), ReferenceConfig(16)};
+const Candidate kLargeTiles = {FindFamily("reference").value(), ReferenceConfig(128)};
 
 // forward/bf16/plain/e4/tTOKENSx2/n24/k16: cheap to run on the host.
 Problem TinyProblem(int64_t tokens) {

@@ -28,7 +28,7 @@ class Machine {
       : nvrtc_(script), cuda_(script), context_(*Context::Acquire(cuda_.api(), ordinal)) {}
 
   LoadedKernel Load(int64_t block_m = 64) {
-    const Candidate candidate = {Families()[0], ReferenceConfig(block_m)};
+    const Candidate candidate = {FindFamily("reference").value(), ReferenceConfig(block_m)};
     const Source source = MakeSource(kProblem.shape, candidate);
     return *LoadedKernel::Load(context_, *Compile(nvrtc_.api(), source, "sm_90a"), candidate,
                                kProblem);
@@ -76,7 +76,7 @@ TEST(FakeCuda, TimesAreTheScriptedOnesOfTheFirstMatch) {
 
 TEST(FakeCuda, WithoutAScriptedTimeItIsTheCostModels) {
   Machine machine;
-  const Candidate candidate = {Families()[0], ReferenceConfig()};
+  const Candidate candidate = {FindFamily("reference").value(), ReferenceConfig()};
   EXPECT_NEAR(machine.TimeUs(), EstimateUs(kProblem, candidate, Fiction100(), nullptr), 1e-2);
 }
 
@@ -175,7 +175,7 @@ TEST(FakeCuda, WithoutAContextNothingWorks) {
 
 TEST(FakeCubin, HoldsWhatMakeSourceWasGiven) {
   const FakeNvrtc nvrtc;
-  const Candidate candidate = {Families()[0], ReferenceConfig(32)};
+  const Candidate candidate = {FindFamily("reference").value(), ReferenceConfig(32)};
   for (const std::string dtype : {"bf16", "fp16", "bf16-fp32", "fp16-fp32"}) {
     for (const std::string fusions : {"plain", "gather", "scatter", "scatter+scale"}) {
       for (const ArgTypes types : {ArgTypes{}, ArgTypes{.index64 = true, .scale_fp32 = false}}) {

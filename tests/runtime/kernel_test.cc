@@ -16,7 +16,7 @@ namespace {
 
 using testing::HasSubstr;
 
-const Candidate kCandidate = {Families()[0], ReferenceConfig()};
+const Candidate kCandidate = {FindFamily("reference").value(), ReferenceConfig()};
 const Problem kProblem = ProblemOf("forward/bf16/plain/e4/t4x2/n24/k16/softmax");
 
 // A kernel of `candidate` in a fictional GPU, the fakes behaving as in `script`.
@@ -137,7 +137,7 @@ TEST_F(KernelTest, WhatIsNoCubinIsRefused) {
 // A family like reference, but with other launch sizes.
 template <int threads, int64_t shared_bytes>
 Candidate WithPlan(Family& family) {
-  family = *Families()[0];
+  family = *FindFamily("reference").value();
   family.plan = [](const Problem&, const Config&, const DeviceSpec&, const KernelFacts&) {
     return Plan{.threads = threads, .dynamic_shared_bytes = shared_bytes};
   };

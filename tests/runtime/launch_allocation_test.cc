@@ -8,7 +8,6 @@
 #include "runtime/dispatcher.h"
 #include "tests/testing/fake_gpu.h"
 #include "tests/testing/forward_case.h"
-#include "tests/testing/scripted_source.h"
 
 namespace {
 

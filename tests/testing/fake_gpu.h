@@ -14,7 +14,7 @@
 namespace moetune {
 
 inline Candidate ReferenceCandidate(int64_t block_m = 64) {
-  return {Families()[0], ReferenceConfig(block_m)};
+  return {FindFamily("reference").value(), ReferenceConfig(block_m)};
 }
 
 struct FakeGpu {

@@ -39,7 +39,7 @@ struct FakeKernel {
 absl::StatusOr<FakeKernel> ReadFakeCubin(std::string_view image);
 
 constexpr int kFakeRegisters = 64;
-constexpr int64_t kFakeStaticSharedBytes = 4096;
+constexpr int64_t kFakeStaticSharedBytes = 128;
 
 }  // namespace moetune
 
