@@ -53,7 +53,7 @@ absl::StatusOr<int> Run(std::span<const std::string> arguments) {
     ASSIGN_OR_RETURN(std::vector<Record> read, ReadRecords(path));
     std::ranges::move(read, std::back_inserter(records));
   }
-  ASSIGN_OR_RETURN(const std::string path, DatabasePath(db));
+  ASSIGN_OR_RETURN(const std::string path, WritableDatabasePath(db));
   ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, OpenStore(path, OpenMode::kReadWrite));
   ASSIGN_OR_RETURN(const int added, store->Append(records));
   RETURN_IF_ERROR(store->Close());

@@ -74,6 +74,17 @@ absl::StatusOr<std::string> DatabasePath(const std::string& given) {
   return UsageError("neither $XDG_DATA_HOME nor $HOME says where the database is: give --db FILE");
 }
 
+absl::StatusOr<std::string> WritableDatabasePath(const std::string& given) {
+  ASSIGN_OR_RETURN(const std::string path, DatabasePath(given));
+  if (!given.empty()) return path;
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (!error) return path;
+  return absl::PermissionDeniedError(
+      absl::StrFormat("cannot make the folder '%s': %s", folder.string(), error.message()));
+}
+
 void AddCubinFolderOption(Options& options, std::string* folder) {
   options.Text("cubins", "FOLDER", folder,
                "of compiled kernels (default: $XDG_CACHE_HOME/moetune/cubins)");

@@ -18,6 +18,8 @@ namespace moetune {
 // --db. Without it $XDG_DATA_HOME/moetune/moetune.db, or that below ~/.local/share.
 void AddDatabaseOption(Options& options, std::string* path);
 absl::StatusOr<std::string> DatabasePath(const std::string& given);
+// The same for a command that writes: the default's folder is made.
+absl::StatusOr<std::string> WritableDatabasePath(const std::string& given);
 
 // --cubins. Without it $XDG_CACHE_HOME/moetune/cubins, or that below ~/.cache.
 void AddCubinFolderOption(Options& options, std::string* folder);

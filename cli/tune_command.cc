@@ -227,7 +227,7 @@ absl::StatusOr<int> Run(std::span<const std::string> arguments) {
   if (!problems.ok()) return UsageError(problems.status());
   const absl::StatusOr<SweepOptions> sweep = ReadSweepOptions(tune, *problems);
   if (!sweep.ok()) return UsageError(sweep.status());
-  ASSIGN_OR_RETURN(const std::string path, DatabasePath(tune.db));
+  ASSIGN_OR_RETURN(const std::string path, WritableDatabasePath(tune.db));
   ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, OpenStore(path, OpenMode::kReadWrite));
   ASSIGN_OR_RETURN(const std::unique_ptr<Evaluator> evaluator,
                    StartEvaluator(tune, std::move(spec->histograms)));

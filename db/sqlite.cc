@@ -26,7 +26,6 @@ constexpr ErrorKind kErrorKinds[] = {
     {SQLITE_NOMEM, absl::StatusCode::kResourceExhausted, ""},
     {SQLITE_CORRUPT, absl::StatusCode::kDataLoss,
      "; restore a backup, or save what is left with the sqlite3 program's .recover"},
-    {SQLITE_IOERR, absl::StatusCode::kUnavailable, ""},
     {SQLITE_READONLY, absl::StatusCode::kPermissionDenied, ""},
     {SQLITE_PERM, absl::StatusCode::kPermissionDenied, ""},
     {SQLITE_CANTOPEN, absl::StatusCode::kPermissionDenied, ""},

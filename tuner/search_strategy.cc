@@ -13,6 +13,9 @@ std::span<const StrategyEntry> Strategies() {
   static constexpr StrategyEntry kStrategies[] = {
       {"exhaustive", "every config, the most promising by the cost model first", MakeExhaustive},
       {"random", "configs drawn at random, each at most once", MakeRandom},
+      {"genetic", "recombines the best configs seen", MakeGenetic},
+      {"local", "tries what differs little from the best, then looks further", MakeLocal},
+      {"auto", "learns a model of speed, and tries what should improve most", MakeAuto},
   };
   return kStrategies;
 }

@@ -33,6 +33,9 @@ using MakeStrategy = std::unique_ptr<SearchStrategy>(std::span<const Candidate> 
                                                      uint64_t seed);
 MakeStrategy MakeExhaustive;
 MakeStrategy MakeRandom;
+MakeStrategy MakeGenetic;
+MakeStrategy MakeLocal;
+MakeStrategy MakeAuto;
 
 struct StrategyEntry {
   std::string_view name;

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <fstream>
 
 #include "tests/cli/run_cli.h"
@@ -85,6 +86,15 @@ TEST_F(ImportExportTest, OneBadFileOfSeveralImportsNothing) {
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_THAT(result.err, HasSubstr("bad.txt"));
   EXPECT_FALSE(OpenStore(b_, OpenMode::kReadOnly).ok());
+}
+
+TEST_F(ImportExportTest, TheFolderOfTheDefaultDatabaseIsMade) {
+  MakeDatabase(a_, {WinnerFor(SmallProblem(64))});
+  setenv("XDG_DATA_HOME", folder_.File("data").c_str(), 1);
+  const CliResult result = RunCli(kImportCommand, {a_});
+  unsetenv("XDG_DATA_HOME");
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("1 of 1 records added"));
 }
 
 TEST_F(ImportExportTest, AMissingFileAndNoFileAreErrors) {
