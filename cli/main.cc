@@ -13,6 +13,7 @@ extern const Command kExportCommand;
 extern const Command kImportCommand;
 extern const Command kListCommand;
 extern const Command kQueryCommand;
+extern const Command kReplayCommand;
 extern const Command kServeCommand;
 extern const Command kShowCommand;
 extern const Command kTuneCommand;
@@ -21,9 +22,9 @@ extern const Command kWorkerCommand;
 namespace {
 
 constexpr const Command* kCommands[] = {
-    &kTuneCommand,    &kQueryCommand,  &kServeCommand,  &kListCommand,
-    &kShowCommand,    &kImportCommand, &kExportCommand, &kCompileCommand,
-    &kDevicesCommand, &kDoctorCommand, &kWorkerCommand,
+    &kTuneCommand,    &kQueryCommand,   &kServeCommand,  &kListCommand,
+    &kShowCommand,    &kImportCommand,  &kExportCommand, &kReplayCommand,
+    &kCompileCommand, &kDevicesCommand, &kDoctorCommand, &kWorkerCommand,
 };
 
 }  // namespace

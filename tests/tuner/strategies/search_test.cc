@@ -1,0 +1,165 @@
+// What the strategies that learn are there for; what every strategy has to keep is in
+// tests/tuner/search_strategy_test.cc.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <set>
+
+#include "tests/tuner/strategies/tile_space.h"
+#include "tuner/replay.h"
+#include "tuner/search_strategy.h"
+
+namespace moetune {
+namespace {
+
+ReplayResult Score(std::string_view strategy, const std::vector<int>& budgets) {
+  static const Trace space = TileSpace();
+  return Replay(space, **FindStrategy(strategy), {.repeats = 10, .budgets = budgets}).value();
+}
+
+std::vector<size_t> RunToEnd(SearchStrategy& strategy, size_t batch, size_t limit,
+                             const std::function<std::optional<double>(size_t)>& time_us) {
+  std::vector<size_t> order;
+  while (order.size() < limit) {
+    const std::vector<size_t> suggested = strategy.Suggest(batch);
+    if (suggested.empty()) break;
+    for (size_t candidate : suggested) {
+      strategy.Observe(candidate, time_us(candidate));
+      order.push_back(candidate);
+    }
+  }
+  return order;
+}
+
+TEST(Search, WhatLearnsIsAheadOfRandom) {
+  const ReplayResult random = Score("random", {50, 100});
+  for (const char* name : {"genetic", "local", "auto"}) {
+    const ReplayResult result = Score(name, {50, 100});
+    EXPECT_GT(result.budgets[0].mean, random.budgets[0].mean + 0.02) << name;
+    EXPECT_GT(result.budgets[1].mean, random.budgets[1].mean + 0.02) << name;
+    EXPECT_GT(result.score, 0.2) << name;
+  }
+}
+
+TEST(Search, AutoIsAheadOfAllOthers) {
+  const ReplayResult best = Score("auto", {50, 100});
+  for (const char* name : {"random", "genetic", "local"}) {
+    const ReplayResult other = Score(name, {50, 100});
+    EXPECT_GT(best.budgets[0].mean, other.budgets[0].mean) << name;
+    EXPECT_GE(best.budgets[1].mean, other.budgets[1].mean) << name;
+    EXPECT_GT(best.score, other.score) << name;
+  }
+}
+
+// In a sweep the candidates come in the cost model's order.
+TEST(Search, AutoProfitsFromAnOrderThatMeansSomething) {
+  Trace space = TileSpace();
+  Random noise{5};
+  std::vector<std::pair<double, TracePoint>> estimated;
+  for (TracePoint& point : space.points) {
+    const double time_us = TileTimeUs(point.config).value_or(200);
+    estimated.emplace_back(time_us * std::exp(0.4 * noise.Normal()), std::move(point));
+  }
+  std::ranges::sort(estimated, {}, &std::pair<double, TracePoint>::first);
+  std::vector<Candidate> candidates;
+  for (const auto& [estimate, point] : estimated) candidates.push_back({.config = point.config});
+  double mean = 0;
+  for (uint64_t seed = 0; seed < 10; ++seed) {
+    double best_us = 1e9;
+    RunToEnd(*MakeAuto(candidates, seed), 1, 25, [&](size_t candidate) {
+      const std::optional<double> time_us = TileTimeUs(candidates[candidate].config);
+      best_us = std::min(best_us, time_us.value_or(1e9));
+      return time_us;
+    });
+    mean += best_us / 10;
+  }
+  double optimum_us = 1e9;
+  for (const Candidate& each : candidates) {
+    optimum_us = std::min(optimum_us, TileTimeUs(each.config).value_or(1e9));
+  }
+  EXPECT_GT(optimum_us / mean, Score("auto", {25}).budgets[0].mean + 0.01);
+}
+
+TEST(Search, AutoLearnsWhereConfigsFail) {
+  const std::vector<Candidate> candidates = CandidatesOf(TileSpace());
+  int failures = 0;
+  int trials = 0;
+  RunToEnd(*MakeAuto(candidates, 1), 1, 120, [&](size_t candidate) -> std::optional<double> {
+    const Config& config = candidates[candidate].config;
+    const bool fails = config.Get("swizzle") == 1 && config.Get("stages") >= 3;  // the fast ones
+    if (++trials > 40 && fails) ++failures;
+    return fails ? std::nullopt : TileTimeUs(config);
+  });
+  EXPECT_LT(failures, 20);  // of 80; a quarter of all candidates fail
+}
+
+TEST(Search, AutoBuildsOnWhatIsKnown) {
+  const Trace space = TileSpace();
+  const std::vector<Candidate> candidates = CandidatesOf(space);
+  const auto strategy = MakeAuto(candidates, 1);
+  double median_us = 0;
+  std::vector<double> times_us;
+  for (size_t i = 0; i < candidates.size(); i += 13) {
+    const std::optional<double> time_us = TileTimeUs(candidates[i].config);
+    strategy->Observe(i, time_us);
+    if (time_us) times_us.push_back(*time_us);
+  }
+  std::ranges::sort(times_us);
+  median_us = times_us[times_us.size() / 2];
+  for (size_t candidate : strategy->Suggest(4)) {
+    EXPECT_LT(TileTimeUs(candidates[candidate].config).value_or(1e9), 0.6 * median_us);
+  }
+}
+
+class EveryStrategy : public ::testing::TestWithParam<StrategyEntry> {};
+
+TEST_P(EveryStrategy, ReachesAllOfASpace) {
+  const std::vector<Candidate> candidates = CandidatesOf(TileSpace(1));
+  const std::vector<size_t> order =
+      RunToEnd(*GetParam().make(candidates, 3), 7, 10000,
+               [&](size_t candidate) { return TileTimeUs(candidates[candidate].config); });
+  EXPECT_EQ(std::set<size_t>(order.begin(), order.end()).size(), candidates.size());
+  EXPECT_EQ(order.size(), candidates.size());
+}
+
+TEST_P(EveryStrategy, GoesOnWhereEverythingFails) {
+  const std::vector<Candidate> candidates = CandidatesOf(TileSpace(1));
+  const std::vector<size_t> order =
+      RunToEnd(*GetParam().make(candidates, 3), 1, 10000, [](size_t) { return std::nullopt; });
+  EXPECT_EQ(order.size(), candidates.size());
+}
+
+// The last word on a candidate counts, and what was in flight may fail.
+TEST_P(EveryStrategy, TakesLateCorrections) {
+  const std::vector<Candidate> candidates = CandidatesOf(TileSpace(1));
+  const auto strategy = GetParam().make(candidates, 3);
+  std::vector<size_t> all;
+  for (int round = 0; round < 10; ++round) {
+    const std::vector<size_t> suggested = strategy->Suggest(8);
+    for (size_t candidate : suggested) strategy->Observe(candidate, 100.0 + candidate % 17);
+    strategy->Observe(suggested[0], std::nullopt);
+    strategy->Observe(suggested[1], 50.0);
+    strategy->Observe(suggested[1], 150.0);
+    strategy->Observe(suggested[0], 120.0);
+    all.insert(all.end(), suggested.begin(), suggested.end());
+  }
+  EXPECT_EQ(std::set<size_t>(all.begin(), all.end()).size(), 80u);
+}
+
+TEST_P(EveryStrategy, IsQuickInAHugeSpace) {
+  const std::vector<Candidate> candidates = CandidatesOf(TileSpace(26));
+  ASSERT_GT(candidates.size(), 19000u);
+  const auto start = std::chrono::steady_clock::now();
+  RunToEnd(*GetParam().make(candidates, 3), 1, 100,
+           [&](size_t candidate) { return TileTimeUs(candidates[candidate].config); });
+  // A tenth of this on an idle machine.
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
+}
+
+INSTANTIATE_TEST_SUITE_P(Search, EveryStrategy,
+                         ::testing::ValuesIn(Strategies().begin(), Strategies().end()),
+                         [](const auto& test) { return std::string(test.param.name); });
+
+}  // namespace
+}  // namespace moetune

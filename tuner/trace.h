@@ -1,0 +1,64 @@
+// Trace: a recorded search space, where every config of a kernel was measured once on some GPU.
+// Read from Kernel Tuner's cache files and the tuning community's T4 results, plain or gzipped.
+#ifndef MOETUNE_TUNER_TRACE_H_
+#define MOETUNE_TUNER_TRACE_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "kernels/config.h"
+
+namespace moetune {
+
+// How a recorded config ended; the names are T4's.
+enum class Invalidity : uint8_t {
+  kCorrect,
+  kConstraints,  // it breaks a rule of the space
+  kCompile,
+  kRuntime,
+  kTimeout,
+  kCorrectness,  // it ran, and its result was wrong
+};
+
+std::string_view InvalidityName(Invalidity invalidity);
+
+// A parameter of a trace and its values in ascending order: numbers before words.
+struct TraceParameter {
+  struct Value {
+    int64_t in_config = 0;  // the number itself if all values are integers, else its place in order
+    std::string json;       // as it is written in the file: 8, 0.5, "half"
+    bool operator==(const Value&) const = default;
+  };
+  std::string name;
+  std::vector<Value> values;
+  bool operator==(const TraceParameter&) const = default;
+};
+
+struct TracePoint {
+  Config config;
+  Invalidity invalidity = Invalidity::kCorrect;
+  double time_us = 0;             // only when correct
+  std::optional<double> cost_us;  // of the whole evaluation: compiling, checking, every run
+  bool operator==(const TracePoint&) const = default;
+};
+
+struct Trace {
+  std::vector<TraceParameter> parameters;  // in the order of the file
+  std::vector<TracePoint> points;          // distinct configs; where the file repeats one, its last
+  bool operator==(const Trace&) const = default;
+};
+
+// Tells the format by its content. An error says what is wrong, and where.
+absl::StatusOr<Trace> ReadTrace(const std::string& path);
+absl::StatusOr<Trace> ParseTrace(std::string_view text);
+
+// The trace in T4, which ParseTrace reads back as an equal trace.
+std::string T4Text(const Trace& trace);
+
+}  // namespace moetune
+
+#endif  // MOETUNE_TUNER_TRACE_H_
