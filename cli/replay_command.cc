@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <iostream>
 #include <limits>
-#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
