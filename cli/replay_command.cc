@@ -8,15 +8,13 @@
 #include "cli/command.h"
 #include "cli/shared_options.h"
 #include "cli/table.h"
+#include "cli/winner_json.h"
 #include "kernels/names.h"
 #include "kernels/status_macros.h"
-#include "nlohmann/json.hpp"
 #include "tuner/replay.h"
 
 namespace moetune {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 // Not "replay_options": those are the tuner's.
 struct ReplayCommandOptions {
@@ -109,7 +107,7 @@ absl::StatusOr<int> Run(std::span<const std::string> arguments) {
                                                       .budgets = *std::move(budgets),
                                                       .seed = static_cast<uint64_t>(asked.seed)}));
   if (asked.json) {
-    std::cout << ResultJson(asked, trace, result).dump(2) << "\n";
+    std::cout << JsonText(ResultJson(asked, trace, result));
   } else {
     std::cout << ResultText(asked, trace, result);
   }
