@@ -73,17 +73,40 @@ bool AnyPeers(const std::vector<BenchRow>& rows) {
   return std::ranges::any_of(rows, [](const BenchRow& row) { return !row.peers.empty(); });
 }
 
-std::string MeansText(const std::vector<BenchRow>& rows) {
+struct Cells {
+  std::vector<std::string> header;
+  std::vector<std::vector<std::string>> rows;
+};
+
+Cells MeansCells(const std::vector<BenchRow>& rows) {
   const bool with_peers = AnyPeers(rows);
-  std::vector<std::string> header = {"fusions", "tokens", "rows", "/ floor", "default / ours"};
-  if (with_peers) header.emplace_back("peer / ours");
-  std::vector<std::vector<std::string>> cells;
+  Cells cells = {.header = {"fusions", "tokens", "rows", "/ floor", "default / ours"}, .rows = {}};
+  if (with_peers) cells.header.emplace_back("peer / ours");
   for (const auto& [key, means] : AllMeans(rows)) {
-    cells.push_back({key[0], key[1], absl::StrFormat("%d", means.rows), means.over_floor.Text(),
-                     means.over_default.Text()});
-    if (with_peers) cells.back().push_back(means.over_peer.Text());
+    cells.rows.push_back({key[0], key[1], absl::StrFormat("%d", means.rows),
+                          means.over_floor.Text(), means.over_default.Text()});
+    if (with_peers) cells.rows.back().push_back(means.over_peer.Text());
   }
-  return "geometric means\n" + TableText(header, cells);
+  return cells;
+}
+
+// The card as it was right after the samples, over all rows; empty when unknown.
+std::string StateText(const std::vector<BenchRow>& rows) {
+  const auto range = [&](auto field) {
+    double least = 0, most = 0;
+    for (const BenchRow& row : rows) {
+      const auto value = static_cast<double>(row.measured.clocks.*field);
+      if (!row.ok() || value == 0) continue;
+      least = least == 0 ? value : std::min(least, value);
+      most = std::max(most, value);
+    }
+    return absl::StrFormat("%.0f to %.0f", least, most);
+  };
+  const bool known = std::ranges::any_of(
+      rows, [](const BenchRow& row) { return row.ok() && row.measured.clocks.sm_mhz > 0; });
+  if (!known) return "";
+  return absl::StrFormat("SM clock %s MHz, %s W, %s °C", range(&Clocks::sm_mhz),
+                         range(&Clocks::power_watts), range(&Clocks::temperature_c));
 }
 
 Json TimeOrNull(const Measurement& measurement) {
@@ -154,7 +177,9 @@ std::vector<std::string> BenchCells(const BenchRow& row, bool with_peers) {
 std::string BenchText(const std::vector<BenchRow>& rows) {
   std::vector<std::vector<std::string>> cells;
   for (const BenchRow& row : rows) cells.push_back(BenchCells(row, AnyPeers(rows)));
-  return TableText(BenchColumns(rows), cells) + '\n' + MeansText(rows);
+  const Cells means = MeansCells(rows);
+  return TableText(BenchColumns(rows), cells) + "\ngeometric means\n" +
+         TableText(means.header, means.rows);
 }
 
 Json BenchJson(const BenchRow& row) {
@@ -197,14 +222,17 @@ Json ResultJson(const BenchRun& run, const std::vector<BenchRow>& rows) {
                     {"values", BenchCells(row, AnyPeers(rows))},
                     {"data", BenchJson(row)}});
   }
+  const Cells means = MeansCells(rows);
   return {{"title", run.title},
           {"command", run.command},
           {"date", run.date},
           {"device", run.device},
           {"driver", run.driver},
           {"nvrtc", run.nvrtc},
+          {"state", StateText(rows)},
           {"columns", BenchColumns(rows)},
-          {"rows", list}};
+          {"rows", list},
+          {"means", {{"columns", means.header}, {"rows", means.rows}}}};
 }
 
 }  // namespace moetune

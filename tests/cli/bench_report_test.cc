@@ -92,6 +92,10 @@ TEST(BenchText, ARowWithoutATimeSaysWhyAndCountsInNoMean) {
 }
 
 TEST(ResultJson, HoldsWhatTheTablesNeed) {
+  BenchRow warm = RowOf(64);
+  warm.measured.clocks = {.sm_mhz = 1500, .power_watts = 650.4, .temperature_c = 60};
+  BenchRow cool = RowOf(16);
+  cool.measured.clocks = {.sm_mhz = 1980, .power_watts = 200, .temperature_c = 40};
   const Json json = ResultJson({.title = "t",
                                 .command = "moetune bench",
                                 .date = "2026-11-25",
@@ -99,11 +103,13 @@ TEST(ResultJson, HoldsWhatTheTablesNeed) {
                                 .driver = "1",
                                 .nvrtc = "13.0",
                                 .fingerprints = {{"reference", "abc"}}},
-                               {RowOf(64)});
+                               {warm, cool});
   EXPECT_EQ(json["rows"][0]["fingerprint"], "abc");
   EXPECT_EQ(json["rows"][0]["family"], "reference");
   EXPECT_EQ(json["rows"][0]["values"].size(), json["columns"].size());
   EXPECT_EQ(json["rows"][0]["data"]["over_floor"], 2.0);
+  EXPECT_EQ(json["state"], "SM clock 1500 to 1980 MHz, 200 to 650 W, 40 to 60 °C");
+  EXPECT_EQ(json["means"]["rows"][0].size(), json["means"]["columns"].size());
 }
 
 }  // namespace
