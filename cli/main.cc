@@ -6,6 +6,7 @@
 
 namespace moetune {
 
+extern const Command kBenchCommand;
 extern const Command kCompileCommand;
 extern const Command kDevicesCommand;
 extern const Command kDoctorCommand;
@@ -22,9 +23,9 @@ extern const Command kWorkerCommand;
 namespace {
 
 constexpr const Command* kCommands[] = {
-    &kTuneCommand,    &kQueryCommand,   &kServeCommand,  &kListCommand,
-    &kShowCommand,    &kImportCommand,  &kExportCommand, &kReplayCommand,
-    &kCompileCommand, &kDevicesCommand, &kDoctorCommand, &kWorkerCommand,
+    &kTuneCommand,    &kQueryCommand,  &kServeCommand,  &kBenchCommand,  &kListCommand,
+    &kShowCommand,    &kImportCommand, &kExportCommand, &kReplayCommand, &kCompileCommand,
+    &kDevicesCommand, &kDoctorCommand, &kWorkerCommand,
 };
 
 }  // namespace

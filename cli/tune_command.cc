@@ -3,15 +3,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <iostream>
-#include <sstream>
 #include <thread>
 
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "cli/command.h"
+#include "cli/problem_set.h"
 #include "cli/shared_options.h"
 #include "cli/tune_progress.h"
 #include "cli/version.h"
@@ -30,11 +28,8 @@ constexpr std::string_view kEstimatePrefix = "estimate:";
 
 // As given; Sweep parts are turned into their types by the functions below.
 struct TuneOptions {
-  std::vector<std::string> models;
-  std::string hf_config;
-  std::vector<std::string> problems;
+  ProblemSetOptions problems;
   std::string spec;
-  std::string ops, fusions, tokens, routing;
   std::string db;
   std::string device = "0";
   std::string strategy = "exhaustive";
@@ -49,19 +44,9 @@ struct TuneOptions {
 };
 
 void AddOptions(Options& options, TuneOptions& tune) {
-  options.Texts("model", "NAME", &tune.models, "a known model: both GEMMs of its experts");
-  options.Text("hf-config", "FILE", &tune.hf_config, "the config.json of any other MoE model");
-  options.Texts("problem", "KEY", &tune.problems, "a problem by its key, as it is");
+  AddProblemSetOptions(options, &tune.problems);
   options.Text("spec", "FILE", &tune.spec,
                "a text-proto moetune.v1.SweepSpec, instead of the above");
-  options.Text("ops", "LIST", &tune.ops, "of the models (default: forward)");
-  options.Text(
-      "fusions", "LIST", &tune.fusions,
-      "fusion sets such as gather,scatter+scale,plain (default: those each GEMM is made for)");
-  options.Text("tokens", "LIST", &tune.tokens,
-               "token counts (default: 1,16,64,256,1024,4096,16384)");
-  options.Text("routing", "LIST", &tune.routing,
-               "softmax, balanced, zipf, counts:FILE, or a mix joined by + (default: softmax)");
   AddDatabaseOption(options, &tune.db);
   options.Text(
       "device", "ORDINAL|estimate:NAME", &tune.device,
@@ -81,82 +66,18 @@ void AddOptions(Options& options, TuneOptions& tune) {
   AddJsonOption(options, &tune.json);
 }
 
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::stringstream text;
-  if (!file || !(text << file.rdbuf())) {
-    return absl::NotFoundError(absl::StrFormat("cannot read '%s'", path));
-  }
-  return text.str();
-}
-
-std::vector<std::string> SplitList(const std::string& list) {
-  std::vector<std::string> parts;
-  std::stringstream stream(list);
-  for (std::string part; std::getline(stream, part, ',');) parts.push_back(part);
-  return parts;
-}
-
-absl::Status ReadLists(const TuneOptions& tune, SweepSpec& spec) {
-  if (!tune.ops.empty()) spec.ops.clear();
-  for (const std::string& text : SplitList(tune.ops)) {
-    ASSIGN_OR_RETURN(const OpKind op, ParseOp(text));
-    spec.ops.push_back(op);
-  }
-  for (const std::string& text : SplitList(tune.fusions)) {
-    ASSIGN_OR_RETURN(const Fusions fusions, ParseFusions(text));
-    spec.fusions.push_back(fusions);
-  }
-  if (!tune.tokens.empty()) spec.tokens.clear();
-  for (const std::string& text : SplitList(tune.tokens)) {
-    ASSIGN_OR_RETURN(const int64_t tokens, ParseInteger("tokens", text, 1, kMaxSize));
-    spec.tokens.push_back(tokens);
-  }
-  if (!tune.routing.empty()) spec.routing.clear();
-  for (const std::string& text : SplitList(tune.routing)) {
-    constexpr std::string_view kCountsFile = "counts:";
-    if (text.starts_with(kCountsFile)) {
-      ASSIGN_OR_RETURN(const std::string json, ReadFile(text.substr(kCountsFile.size())));
-      ASSIGN_OR_RETURN(const Routing routing, ReadHistogram(json, spec.histograms));
-      spec.routing.push_back(routing);
-    } else {
-      ASSIGN_OR_RETURN(const Routing routing, ParseRouting(text));
-      spec.routing.push_back(routing);
-    }
-  }
-  return absl::OkStatus();
-}
-
 absl::StatusOr<SweepSpec> ReadSpec(const TuneOptions& tune) {
-  const bool by_options = !tune.models.empty() || !tune.hf_config.empty() || !tune.problems.empty();
-  if (by_options == !tune.spec.empty()) {
+  if (tune.problems.HasProblems() == !tune.spec.empty()) {
     return absl::InvalidArgumentError(
         "tune: say what to tune: --model, --hf-config or --problem, or else --spec");
   }
-  if (!tune.spec.empty()) {
-    if (!(tune.ops + tune.fusions + tune.tokens + tune.routing).empty()) {
-      return absl::InvalidArgumentError(
-          "tune: --ops, --fusions, --tokens and --routing stand in the --spec file");
-    }
-    ASSIGN_OR_RETURN(const std::string text, ReadFile(tune.spec));
-    return ParseSweepSpec(text);
+  if (tune.spec.empty()) return ReadProblemSet(tune.problems);
+  if (tune.problems.HasLists()) {
+    return absl::InvalidArgumentError(
+        "tune: ops, fusions, tokens and routing stand in the --spec file");
   }
-  SweepSpec spec;
-  for (const std::string& name : tune.models) {
-    ASSIGN_OR_RETURN(Model model, FindModel(name));
-    spec.models.push_back(std::move(model));
-  }
-  if (!tune.hf_config.empty()) {
-    ASSIGN_OR_RETURN(const std::string json, ReadFile(tune.hf_config));
-    ASSIGN_OR_RETURN(Model model, ReadHfConfig(json, tune.hf_config));
-    spec.models.push_back(std::move(model));
-  }
-  for (const std::string& key : tune.problems) {
-    ASSIGN_OR_RETURN(const Problem problem, ParseProblem(key));
-    spec.problems.push_back(problem);
-  }
-  RETURN_IF_ERROR(ReadLists(tune, spec));
-  return spec;
+  ASSIGN_OR_RETURN(const std::string text, ReadTextFile(tune.spec));
+  return ParseSweepSpec(text);
 }
 
 absl::StatusOr<SweepOptions> ReadSweepOptions(const TuneOptions& tune,

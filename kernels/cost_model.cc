@@ -112,13 +112,16 @@ double EstimateUs(const Problem& problem, const Candidate& candidate, const Devi
   return kLaunchUs + std::max(compute_us, memory_us);
 }
 
-double FloorUs(const Problem& problem, const DeviceSpec& device) {
+double FloorUs(const Problem& problem, int64_t touched_experts, const DeviceSpec& device) {
   const Op& op = OpOf(problem.shape.op);
   const double rate =
       problem.shape.dtype == Dtype::kFp32 ? device.fma_tflops : device.matrix_tflops;
-  const auto touched = std::llround(ExpectedWork(problem, 1e9).touched_experts);
   return std::max(op.flops(problem) / (rate * 1e6),
-                  op.bytes(problem, touched) / (device.copy_gbps * 1e3));
+                  op.bytes(problem, touched_experts) / (device.copy_gbps * 1e3));
+}
+
+double FloorUs(const Problem& problem, const DeviceSpec& device) {
+  return FloorUs(problem, std::llround(ExpectedWork(problem, 1e9).touched_experts), device);
 }
 
 absl::StatusOr<Candidate> DefaultCandidate(const Problem& problem, const DeviceSpec& device) {

@@ -18,6 +18,9 @@ double EstimateUs(const Problem& problem, const Candidate& candidate, const Devi
 // every expert touched that the expected routing touches.
 double FloorUs(const Problem& problem, const DeviceSpec& device);
 
+// The same with the experts that a known routing touches.
+double FloorUs(const Problem& problem, int64_t touched_experts, const DeviceSpec& device);
+
 // The candidate of least estimated time over all legal configs of all families; ties go to the
 // earlier family and config. NotFound where no family runs the problem on the device.
 absl::StatusOr<Candidate> DefaultCandidate(const Problem& problem, const DeviceSpec& device);

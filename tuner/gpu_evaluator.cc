@@ -169,7 +169,8 @@ absl::StatusOr<std::vector<std::vector<double>>> GpuEvaluator::SampleTogether(
   const bool is_long = policy.IsLong(first_us);
   const int rounds = is_final ? (is_long ? policy.long_final_rounds : policy.final_rounds)
                               : (is_long ? policy.long_short_samples : policy.short_samples);
-  return timer_->Interleave(launches, rounds, is_final, options_.seed, before);
+  const bool idle = is_final && problem_.tokens >= policy.idle_tokens;
+  return timer_->Interleave(launches, rounds, idle, options_.seed, before);
 }
 
 absl::Status GpuEvaluator::TimeTogether(std::span<LoadedKernel* const> kernels, Effort effort,

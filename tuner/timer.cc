@@ -19,10 +19,19 @@ constexpr double kShortUs = 50;
 }  // namespace
 
 std::string Policy::Text() const {
-  return absl::StrFormat("events-%d cold flush=%d,%dxL2 samples=%d,%d,%d long=%g,%d,%d,%d gap=%g",
-                         version, flush_bytes, flush_l2_times, probe_samples, short_samples,
-                         final_rounds, long_us, long_probe_samples, long_short_samples,
-                         long_final_rounds, idle_gap);
+  std::string text = absl::StrFormat(
+      "events-%d cold flush=%d,%dxL2 samples=%d,%d,%d long=%g,%d,%d,%d gap=%g", version,
+      flush_bytes, flush_l2_times, probe_samples, short_samples, final_rounds, long_us,
+      long_probe_samples, long_short_samples, long_final_rounds, idle_gap);
+  if (idle_us > 0) absl::StrAppendFormat(&text, "+%gus", idle_us);
+  if (idle_tokens > 0) absl::StrAppendFormat(&text, " from t%d", idle_tokens);
+  return text;
+}
+
+Policy AsPeersWereTimed(Policy policy) {
+  policy.idle_us = 10000;
+  policy.idle_tokens = 4096;
+  return policy;
 }
 
 bool IsHopeless(double time_us, double best_us) {
@@ -88,7 +97,7 @@ absl::StatusOr<std::vector<std::vector<double>>> Timer::Interleave(
       before(i);
       ASSIGN_OR_RETURN(const double sample, Sample(launches[i]));
       samples[i].push_back(sample);
-      if (idle) absl::SleepFor(absl::Microseconds(policy_.idle_gap * sample));
+      if (idle) absl::SleepFor(absl::Microseconds(policy_.idle_us + policy_.idle_gap * sample));
     }
   }
   return samples;

@@ -34,12 +34,18 @@ struct Policy {
   // The idle time after a sample of the final, in units of it: under a power limit a kernel's clock
   // depends on what ran just before.
   double idle_gap = 3;
+  double idle_us = 0;       // and so much more
+  int64_t idle_tokens = 0;  // for problems of at least so many tokens
 
   // Part of the identity of a measurement, in Environment.policy.
   std::string Text() const;
 
   bool IsLong(double time_us) const { return time_us > long_us; }
 };
+
+// `policy` with the pauses that stood between the samples when other libraries were timed: none
+// below 4096 tokens, from there on 10 ms and three times the kernel.
+Policy AsPeersWereTimed(Policy policy);
 
 // A candidate that is this far behind the best is not measured further: no later stage has ever
 // made up for it. Short kernels, whose launch is a good part of their time, get more room.
@@ -64,8 +70,8 @@ class Timer {
                                             const std::function<void()>& before);
 
   // samples[i][round] of launches[i]: every round samples each launch once, in an order drawn anew.
-  // `idle`: with a pause after each. `before` is told the index of each launch first; after an
-  // error the one told last is to blame.
+  // `idle`: with the policy's pause after each. `before` is told the index of each launch first;
+  // after an error the one told last is to blame.
   absl::StatusOr<std::vector<std::vector<double>>> Interleave(
       std::span<const Enqueue> launches, int rounds, bool idle, uint64_t seed,
       const std::function<void(size_t)>& before);

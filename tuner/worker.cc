@@ -65,11 +65,13 @@ class Worker {
       if (tools_.driver == nullptr) {
         ASSIGN_OR_RETURN(tools_.driver, OpenDriver());
       }
-      ASSIGN_OR_RETURN(gpu_, GpuEvaluator::Create(*tools_.driver, *cache_, hello.nvrtc,
-                                                  {.device = *start.device,
-                                                   .seed = start.seed,
-                                                   .policy = tools_.policy,
-                                                   .histograms = start.histograms}));
+      ASSIGN_OR_RETURN(
+          gpu_, GpuEvaluator::Create(
+                    *tools_.driver, *cache_, hello.nvrtc,
+                    {.device = *start.device,
+                     .seed = start.seed,
+                     .policy = start.as_peers ? AsPeersWereTimed(tools_.policy) : tools_.policy,
+                     .histograms = start.histograms}));
       hello.device = gpu_->device();
       hello.driver = gpu_->driver_version();
       hello.policy = gpu_->policy().Text();

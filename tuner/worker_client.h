@@ -29,6 +29,7 @@ struct WorkerStart {
   std::optional<int> device;  // measures on this GPU; without one it compiles
   uint64_t seed = 1;
   Histograms histograms;
+  bool as_peers = false;  // measures under AsPeersWereTimed
 };
 
 struct WorkerHello {

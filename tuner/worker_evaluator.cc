@@ -75,7 +75,8 @@ absl::Status WorkerEvaluator::StartChild() {
                                                {.cubin_folder = options_.cubin_folder,
                                                 .device = options_.device,
                                                 .seed = options_.seed,
-                                                .histograms = options_.histograms},
+                                                .histograms = options_.histograms,
+                                                .as_peers = options_.as_peers},
                                                kStartLimit));
   hello_ = child_->hello();
   return absl::OkStatus();

@@ -28,6 +28,7 @@ struct WorkerOptions {
   int compile_processes = 1;
   uint64_t seed = 1;
   Histograms histograms;
+  bool as_peers = false;  // times under AsPeersWereTimed
   absl::Duration compile_limit = absl::Seconds(60);
 
   // Without a sign of life for so long the timing child is killed. Between two signs lies at most a

@@ -64,12 +64,14 @@ internal::Start ToMessage(const WorkerStart& start) {
   for (const auto& [hash, counts] : start.histograms) {
     message.add_histograms()->mutable_counts()->Add(counts.begin(), counts.end());
   }
+  message.set_as_peers(start.as_peers);
   return message;
 }
 
 WorkerStart FromMessage(const internal::Start& message) {
   WorkerStart start = {.cubin_folder = message.cubin_folder(), .seed = message.seed()};
   if (message.has_device()) start.device = message.device();
+  start.as_peers = message.as_peers();
   for (const internal::Histogram& histogram : message.histograms()) {
     std::vector<int64_t> counts(histogram.counts().begin(), histogram.counts().end());
     const uint32_t hash = HistogramHash(counts);

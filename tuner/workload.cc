@@ -80,6 +80,11 @@ void Pattern::Read(int64_t first, std::span<float> values) const {
   }
 }
 
+absl::StatusOr<RoutingDraw> TimedDraw(const Problem& problem, uint64_t seed,
+                                      const Histograms& histograms) {
+  return DrawRouting(problem, seed ^ kTunedDraw, histograms);
+}
+
 int64_t OutputRows(const Problem& problem) {
   return problem.shape.Has(kScatter) ? problem.tokens * problem.shape.top_k : problem.rows;
 }
@@ -123,7 +128,7 @@ absl::Status Workload::Load(const Problem& problem, uint64_t seed, const Histogr
   const Pattern::Kind w = {shape.dtype, 1 / std::sqrt(static_cast<float>(shape.k)),
                            Pattern::BlockElements(shape.experts * shape.n), seed ^ kWeights};
   if (host_.w.kind() != w) host_.w = Pattern(w);
-  ASSIGN_OR_RETURN(host_.draws[0], DrawRouting(problem, seed ^ kTunedDraw, histograms));
+  ASSIGN_OR_RETURN(host_.draws[0], TimedDraw(problem, seed, histograms));
   host_.draws[1] = DrawSparseRouting(problem, seed ^ kSparseDraw);
   host_.problem = problem;
 

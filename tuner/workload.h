@@ -54,6 +54,10 @@ struct HostWorkload {
   Pattern w;
 };
 
+// The routing that kernels are timed on with this seed: draw 0 of a workload.
+absl::StatusOr<RoutingDraw> TimedDraw(const Problem& problem, uint64_t seed,
+                                      const Histograms& histograms);
+
 // Rows of the output tensor, those that no kernel writes included.
 int64_t OutputRows(const Problem& problem);
 

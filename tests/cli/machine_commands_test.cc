@@ -25,6 +25,7 @@ TEST(DevicesCommand, AMachineWithoutAGpuIsNoError) {
   EXPECT_EQ(text.exit_code, 0);
   EXPECT_EQ(text.out, "no CUDA device\n");
   EXPECT_EQ(Json::parse(RunCli(kDevicesCommand, {"--json"}).out), Json::array());
+  EXPECT_EQ(RunCli(kDevicesCommand, {"--measure"}).out, "no CUDA device\n");
 }
 
 Json Finding(const Json& findings, const std::string& what) {

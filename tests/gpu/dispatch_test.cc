@@ -2,59 +2,33 @@
 //
 // Every problem of the database $MOETUNE_DATABASE is launched on fresh random data and compared
 // with a product in double; with $MOETUNE_SERVER (HOST:PORT) the configs come from a running
-// `moetune serve` too. Under compute-sanitizer run --gtest_filter=DispatchSmall.*
+// `moetune serve` too. $MOETUNE_SEED repeats a run, $MOETUNE_CUBINS keeps the compiled kernels.
+// Under compute-sanitizer run --gtest_filter=DispatchSmall.*
 #include <gtest/gtest.h>
 
-#include <chrono>
-#include <cstdlib>
+#include <algorithm>
 #include <iostream>
+#include <map>
 #include <memory>
-#include <random>
-#include <set>
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_format.h"
 #include "kernels/registry.h"
-#include "kernels/status_macros.h"
 #include "runtime/dispatcher.h"
 #include "runtime/remote_source.h"
+#include "tests/gpu/cuda_graph.h"
+#include "tests/gpu/gpu_test.h"
 #include "tests/testing/forward_case.h"
-#include "tests/testing/temp_folder.h"
-#include "tuner/output_check.h"
 #include "tuner/search_strategy.h"
 
 namespace moetune {
 namespace {
 
-std::string Variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
-
-// New for every run, and told so that a failure can be repeated with $MOETUNE_SEED.
-uint64_t Seed() {
-  static const uint64_t seed = [] {
-    const std::string given = Variable("MOETUNE_SEED");
-    const uint64_t made = given.empty() ? std::random_device{}() : std::stoull(given);
-    std::cout << "MOETUNE_SEED=" << made << std::endl;
-    return made;
-  }();
-  return seed;
-}
-
-class DispatchTest : public ::testing::Test {
+class DispatchTest : public GpuTest {
  protected:
-  void SetUp() override {
-    const auto driver = OpenDriver();
-    if (!driver.ok()) GTEST_SKIP() << driver.status().message();
-    driver_ = *driver;
-    context_ = std::make_unique<Context>(Context::Acquire(*driver_, 0).value());
-    stream_ = std::make_unique<Stream>(Stream::Create(*driver_).value());
-    workload_ = std::make_unique<Workload>(*context_, stream_->get());
-  }
-
   std::unique_ptr<Dispatcher> Open(DispatcherOptions options = {}) {
-    options.cubin_folder = folder_.path();
+    options.cubin_folder = CubinFolderOfTest();
     auto dispatcher = Dispatcher::Open(std::move(options));
     EXPECT_TRUE(dispatcher.ok()) << dispatcher.status();
     return *std::move(dispatcher);
@@ -71,16 +45,32 @@ class DispatchTest : public ::testing::Test {
       RETURN_IF_ERROR(workload_->PoisonOutput());
       RETURN_IF_ERROR(dispatcher.Launch(problem.shape, workload_->Args(draw), stream_->get()));
       RETURN_IF_ERROR(stream_->Synchronize());
-      std::vector<uint8_t> output;
-      RETURN_IF_ERROR(workload_->ReadOutput([&](std::span<const uint8_t> piece) {
-        output.insert(output.end(), piece.begin(), piece.end());
-        return true;
-      }));
-      Complaint complaint = CheckWritten(workload_->host(), draw, output);
-      if (!complaint) complaint = CheckSample(workload_->host(), draw, output, Seed());
-      if (complaint) return absl::DataLossError(*complaint);
+      RETURN_IF_ERROR(CheckOutput(workload_->host(), draw));
     }
     return absl::OkStatus();
+  }
+
+  absl::Status CheckOutput(const HostWorkload& host, int draw) {
+    ASSIGN_OR_RETURN(const std::vector<uint8_t> output, ReadOutput());
+    Complaint complaint = CheckWritten(host, draw, output);
+    if (!complaint) complaint = CheckSample(host, draw, output, Seed());
+    return complaint ? absl::DataLossError(*complaint) : absl::OkStatus();
+  }
+
+  // Of each family that runs the problem the model's favourite, and others down the list.
+  std::vector<Candidate> SomeOfEachFamily(const Problem& problem, size_t count) const {
+    std::map<const Family*, std::vector<Candidate>> ranked;
+    for (Candidate& candidate : RankCandidates(problem, context_->device())) {
+      ranked[candidate.family].push_back(std::move(candidate));
+    }
+    std::vector<Candidate> chosen;
+    for (const auto& [family, candidates] : ranked) {
+      const size_t number = std::min(count, candidates.size());
+      for (size_t i = 0; i < number; ++i) {
+        chosen.push_back(candidates[i * candidates.size() / number]);
+      }
+    }
+    return chosen;
   }
 
   // Every winner of the database for this GPU comes from `dispatcher` as it stands there, and is
@@ -107,12 +97,6 @@ class DispatchTest : public ::testing::Test {
     EXPECT_GT(checked, 0) << database << " has no winner for " << context_->device().name;
     std::cout << checked << " problems" << std::endl;
   }
-
-  const DriverApi* driver_ = nullptr;
-  std::unique_ptr<Context> context_;
-  std::unique_ptr<Stream> stream_;
-  std::unique_ptr<Workload> workload_;
-  TempFolder folder_;
 };
 
 using DispatchDatabase = DispatchTest;
@@ -138,7 +122,7 @@ TEST_F(DispatchDatabase, EveryProblemOfTheServerIsRightOnFreshData) {
 
 using DispatchSizes = DispatchTest;
 
-TEST_F(DispatchSizes, FromOneTokenToManyAndOfEveryDtype) {
+TEST_F(DispatchSizes, FromOneTokenToManyAndOfEveryDtypeInEveryFamily) {
   const auto dispatcher = Open();
   for (const char* key :
        {"forward/bf16/gather/e128/t1x8/n1536/k2048", "forward/bf16/gather/e128/t77x8/n1500/k2048",
@@ -147,22 +131,87 @@ TEST_F(DispatchSizes, FromOneTokenToManyAndOfEveryDtype) {
         "forward/bf16-fp32/plain/e8/t64x2/n257/k999",
         "forward/bf16/gather/e32/t1024x8/n1536/k2048/r2048",
         "forward/bf16/plain/e8/t512x2/n130/k35/r100/zipf"}) {
-    SCOPED_TRACE(key);
     const Problem problem = ParseProblem(key).value();
-    ASSERT_TRUE(dispatcher->Prepare(problem).ok());
-    const absl::Status status = LaunchAndCheck(*dispatcher, problem);
-    EXPECT_TRUE(status.ok()) << status;
+    for (const Candidate& candidate : SomeOfEachFamily(problem, 1)) {
+      SCOPED_TRACE(absl::StrFormat("%s %s", key, candidate.family->name));
+      ASSERT_TRUE(dispatcher->Prepare(problem, candidate).ok());
+      const absl::Status status = LaunchAndCheck(*dispatcher, problem);
+      EXPECT_TRUE(status.ok()) << status;
+    }
   }
 }
 
 // 7.5e9 weights: what a 32-bit offset cannot reach.
-TEST_F(DispatchSizes, OffsetsPastTwoToTheThirtyFirst) {
+TEST_F(DispatchSizes, OffsetsPastTwoToTheThirtyFirstInEveryFamily) {
   const Problem problem = ParseProblem("forward/bf16/gather/e256/t128x8/n4096/k7168").value();
   const auto dispatcher = Open();
-  ASSERT_TRUE(dispatcher->Prepare(problem).ok());
-  const absl::Status status = LaunchAndCheck(*dispatcher, problem);
-  if (absl::IsResourceExhausted(status)) GTEST_SKIP() << status.message();
-  EXPECT_TRUE(status.ok()) << status;
+  for (const Candidate& candidate : SomeOfEachFamily(problem, 1)) {
+    SCOPED_TRACE(candidate.family->name);
+    ASSERT_TRUE(dispatcher->Prepare(problem, candidate).ok());
+    const absl::Status status = LaunchAndCheck(*dispatcher, problem);
+    if (absl::IsResourceExhausted(status)) GTEST_SKIP() << status.message();
+    EXPECT_TRUE(status.ok()) << status;
+  }
+}
+
+// Row counts are read on the device, so a graph of one launch serves all that fit its bound.
+class DispatchGraph : public DispatchTest {
+ protected:
+  // Overwrites what the captured launch reads with another draw, replays, and checks.
+  absl::Status ReplayWith(const CapturedGraph& graph, const RoutingDraw& draw) {
+    const MoeArgs args = workload_->Args(0);
+    RETURN_IF_ERROR(Upload(args.row_counts, draw.counts));
+    if (args.row_index != nullptr) RETURN_IF_ERROR(Upload(args.row_index, draw.index));
+    if (args.scale != nullptr) RETURN_IF_ERROR(Upload(args.scale, draw.weights));
+    RETURN_IF_ERROR(workload_->PoisonOutput());
+    RETURN_IF_ERROR(graph.Replay(stream_->get()));
+    RETURN_IF_ERROR(stream_->Synchronize());
+    HostWorkload host = workload_->host();
+    host.draws[0] = draw;
+    return CheckOutput(host, 0);
+  }
+
+  template <typename T>
+  absl::Status Upload(const void* target, const std::vector<T>& values) {
+    return DriverStatus(*driver_,
+                        driver_->copy_to_device(reinterpret_cast<DeviceAddress>(target),
+                                                values.data(), values.size() * sizeof(T)),
+                        "upload");
+  }
+
+  // Draws of a workload, and what no routing would give: all rows to one expert, and no rows.
+  std::vector<RoutingDraw> Draws() const {
+    const HostWorkload& host = workload_->host();
+    RoutingDraw lone = host.draws[0];
+    std::fill(lone.counts.begin(), lone.counts.end(), 0);
+    lone.counts[lone.counts.size() / 2] = static_cast<int32_t>(host.problem.rows);
+    RoutingDraw none = host.draws[0];
+    std::fill(none.counts.begin(), none.counts.end(), 0);
+    return {host.draws[1], lone, none, host.draws[0]};
+  }
+};
+
+TEST_F(DispatchGraph, ACapturedLaunchServesAnyRowCountsWithinItsBound) {
+  const auto dispatcher = Open();
+  for (const char* key : {"forward/bf16/gather/e32/t200x4/n768/k512",
+                          "forward/bf16/scatter+scale/e32/t200x4/n512/k768",
+                          "forward/bf16/plain/e8/t4x2/n264/k136"}) {
+    const Problem problem = ParseProblem(key).value();
+    for (const Candidate& candidate : SomeOfEachFamily(problem, 2)) {
+      SCOPED_TRACE(
+          absl::StrFormat("%s %s %s", key, candidate.family->name, candidate.config.Text()));
+      ASSERT_TRUE(dispatcher->Prepare(problem, candidate).ok());
+      ASSERT_TRUE(workload_->Load(problem, Seed(), {}).ok());
+      const auto graph = CapturedGraph::Capture(*driver_, stream_->get(), [&] {
+        return dispatcher->Launch(problem.shape, workload_->Args(0), stream_->get());
+      });
+      ASSERT_TRUE(graph.ok()) << graph.status();
+      for (const RoutingDraw& draw : Draws()) {
+        const absl::Status status = ReplayWith(*graph, draw);
+        EXPECT_TRUE(status.ok()) << draw.RoutedRows() << " rows: " << status;
+      }
+    }
+  }
 }
 
 // Problems that the host computes whole, each with configs of every family: few launches, for the
@@ -178,18 +227,6 @@ class DispatchSmall : public DispatchTest {
     RETURN_IF_ERROR(stream_->Synchronize());
     return test_case.CheckOutput();
   }
-
-  // The model's favourite of each family, and every `step`th config after it.
-  std::vector<Candidate> SomeOfEachFamily(const Problem& problem, size_t step) const {
-    std::vector<Candidate> chosen;
-    for (const Family* family : Families()) {
-      size_t number = 0;
-      for (const Candidate& candidate : RankCandidates(problem, context_->device())) {
-        if (candidate.family == family && number++ % step == 0) chosen.push_back(candidate);
-      }
-    }
-    return chosen;
-  }
 };
 
 TEST_F(DispatchSmall, EmptyOneRowAndRaggedExpertsInEveryFusion) {
@@ -201,7 +238,7 @@ TEST_F(DispatchSmall, EmptyOneRowAndRaggedExpertsInEveryFusion) {
       std::vector<int64_t> counts(problem.shape.experts, 0);
       counts[1] = 1;
       counts.back() = problem.rows - 2;  // expert 0 has none, and one row is not routed
-      for (const Candidate& candidate : SomeOfEachFamily(problem, 20)) {
+      for (const Candidate& candidate : SomeOfEachFamily(problem, 3)) {
         SCOPED_TRACE(ProblemKey(problem) + " " + candidate.config.Text());
         ASSERT_TRUE(dispatcher->Prepare(problem, candidate).ok());
         const absl::Status status =

@@ -3,8 +3,9 @@
 
 Usage: performance_tables.py [--write] MOETUNE
 
-Each result file holds {title, command, date, device, driver, nvrtc, columns, rows}; a row is {family,
-fingerprint, values}. The page has a pair of lines for each,
+Each result file, such as `moetune bench --out` writes, holds {title, command, date, device, driver, nvrtc, columns,
+rows} and may hold {state, means}: the card's state in a few words, and a second table {columns, rows} below the first.
+A row is {family, fingerprint, values}; what else it holds is kept for other uses. The page has a pair of lines for each,
 
     <!-- results: NAME -->
     <!-- end -->
@@ -29,18 +30,20 @@ def current_fingerprints(moetune):
     return dict(line.split() for line in lines.splitlines()[1:])
 
 
-def table(result):
-    lines = [
-        f"{result['title']}: {result['device']}, driver {result['driver']}, NVRTC {result['nvrtc']}, "
-        f"{result['date']}.",
-        "",
-        f"`{result['command']}`",
-        "",
-        "| " + " | ".join(result["columns"]) + " |",
-        "|" + " --- |" * len(result["columns"]),
-    ]
-    lines += ["| " + " | ".join(str(v) for v in row["values"]) + " |" for row in result["rows"]]
+def table(columns, rows):
+    lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
+    lines += ["| " + " | ".join(str(value) for value in row) + " |" for row in rows]
     return "\n".join(lines) + "\n"
+
+
+def section(result):
+    state = f"; {result['state']}" if result.get("state") else ""
+    text = (f"{result['title']}: {result['device']}, driver {result['driver']}, NVRTC {result['nvrtc']}, "
+            f"{result['date']}{state}.\n\n`{result['command']}`\n\n")
+    text += table(result["columns"], [row["values"] for row in result["rows"]])
+    if means := result.get("means"):
+        text += "\nGeometric means:\n\n" + table(means["columns"], means["rows"])
+    return text
 
 
 def stale_rows(name, result, current):
@@ -67,7 +70,7 @@ def main(arguments):
             problems.append(f"docs/performance.md has no place for {path.stem}")
             continue
         pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.S)
-        updated = pattern.sub(lambda _: begin + "\n" + table(result) + "\n" + end, updated, count=1)
+        updated = pattern.sub(lambda _: begin + "\n" + section(result) + "\n" + end, updated, count=1)
         for line in stale_rows(path.stem, result, current):
             print(line)
     if write:

@@ -155,6 +155,14 @@ TEST(FloorUs, IsTheLargerOfComputeAndMemory) {
               (8.0 * 4096 * 4096 + 8 * 4096 * 2) * 2 / 3600e3, 0.01);
 }
 
+// 8 of 128 experts: 50.3 MB of weights at 4.3 TB/s.
+TEST(FloorUs, TakesTheExpertsThatAKnownRoutingTouches) {
+  const DeviceSpec h200 = FindKnownDevice("h200").value();
+  EXPECT_NEAR(FloorUs(Parse("forward/bf16/gather/e128/t1x8/n1536/k2048"), 8, h200), 11.7, 0.05);
+  EXPECT_NEAR(FloorUs(Parse("forward/bf16/gather/e128/t16384x8/n1536/k2048"), 128, h200), 1043.8,
+              0.5);
+}
+
 TEST(FloorUs, SkewedRoutingTouchesFewerExperts) {
   const DeviceSpec device = Fiction100();
   EXPECT_LT(FloorUs(Parse("forward/bf16/plain/e128/t32x8/n4096/k4096/softmax"), device),

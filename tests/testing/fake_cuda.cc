@@ -190,7 +190,7 @@ int CopyOnDevice(DeviceAddress target, DeviceAddress source, size_t bytes, CUstr
       return machine->Misuse(kInvalidValue, "a copy on the device past an allocation");
     }
     std::memmove(reinterpret_cast<void*>(target), reinterpret_cast<const void*>(source), bytes);
-    Spend(context, bytes, DeviceOf(context.ordinal).copy_gbps);
+    Spend(context, 2 * bytes, DeviceOf(context.ordinal).copy_gbps);  // read and written
     return 0;
   });
 }

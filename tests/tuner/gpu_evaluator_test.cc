@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "absl/time/clock.h"
 #include "tests/testing/fake_gpu.h"
 #include "tests/testing/fake_machine.h"
 #include "tests/tuner/fake_workers.h"
@@ -19,8 +20,9 @@ constexpr Policy kPolicy = {.flush_bytes = 4096, .flush_l2_times = 0, .idle_gap 
 
 // A GpuEvaluator in this process, on a fictional GPU that follows a script.
 struct Bench {
-  explicit Bench(const FakeScript& script = {}) : nvrtc(script), cuda(script) {
-    evaluator = GpuEvaluator::Create(cuda.api(), cache, "13.0", {.policy = kPolicy}).value();
+  explicit Bench(const FakeScript& script = {}, const Policy& policy = kPolicy)
+      : nvrtc(script), cuda(script) {
+    evaluator = GpuEvaluator::Create(cuda.api(), cache, "13.0", {.policy = policy}).value();
   }
 
   absl::Status Measure(const std::vector<Candidate>& candidates, Effort effort,
@@ -91,6 +93,22 @@ TEST(GpuEvaluator, LongLaunchesAreSampledLess) {
   EXPECT_EQ(bench.trials[1]->samples_us.size(), 9u);
   ASSERT_TRUE(bench.Measure({kGood, kOther}, Effort::kShort).ok());
   EXPECT_EQ(bench.trials[1]->samples_us.size(), 5u);
+}
+
+TEST(GpuEvaluator, TheCardRestsInTheFinalOfProblemsWithEnoughTokens) {
+  Policy policy = kPolicy;
+  policy.final_rounds = 2;
+  policy.idle_us = 300000;
+  policy.idle_tokens = 20;
+  Bench bench(TimesOf(100, 100, 100), policy);
+  const auto seconds = [&](int64_t tokens, Effort effort) {
+    const absl::Time start = absl::Now();
+    EXPECT_TRUE(bench.Measure({kGood}, effort, {}, TinyProblem(tokens)).ok());
+    return absl::ToDoubleSeconds(absl::Now() - start);
+  };
+  EXPECT_GE(seconds(20, Effort::kFinal), 0.6);
+  EXPECT_LT(seconds(19, Effort::kFinal), 0.6);
+  EXPECT_LT(seconds(20, Effort::kShort), 0.6);
 }
 
 TEST(GpuEvaluator, AKernelIsVerifiedOnceAndLoadedOnceForAProblem) {

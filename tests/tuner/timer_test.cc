@@ -32,6 +32,9 @@ TEST(Policy, ItsTextNamesEveryConstantThatATimeDependsOn) {
   EXPECT_NE(text, Policy{.long_short_samples = 1}.Text());
   EXPECT_NE(text, Policy{.long_final_rounds = 1}.Text());
   EXPECT_NE(text, Policy{.idle_gap = 1}.Text());
+  EXPECT_NE(text, Policy{.idle_us = 1}.Text());
+  EXPECT_NE(text, Policy{.idle_tokens = 1}.Text());
+  EXPECT_NE(text, AsPeersWereTimed({}).Text());
 }
 
 constexpr Policy kPolicy = {.flush_bytes = 4096, .flush_l2_times = 0, .idle_gap = 0};

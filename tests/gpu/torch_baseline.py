@@ -1,0 +1,260 @@
+#!/usr/bin/env python3
+"""Times torch._grouped_mm on the problems that `moetune bench --routing-counts` times, in the same way.
+
+Usage: torch_baseline.py --routing-counts FILE [--models LIST] [--tokens LIST] [--fusions LIST] [--triton] [--out FILE]
+
+256 MiB are zeroed before each sample, events stand around the calls alone, the host is a millisecond ahead; from 4096
+tokens on the card rests 10 ms and three times the kernel after each; the median of 25 samples counts, of 9 above 2 ms.
+
+Prints one JSON object a line, as soon as it is known: the machine, its ceilings, then for each problem
+{"problem": KEY, "us": {"torch": T}, "parts_us": {...}, "error": E}. torch has no fused gather or scatter: `torch` is
+index_select, product and the scaled index_select of the inverse together, and parts_us each of them alone. --triton
+adds `triton`, a grouped GEMM in Triton with both fused, the best of a short list of tiles. `moetune bench --baseline
+FILE` sets them beside its own times.
+"""
+import argparse
+import hashlib
+import json
+import sys
+import time
+
+import torch
+
+MODELS = {  # experts, top_k, hidden, intermediate
+    "qwen3-30b-a3b": (128, 8, 2048, 768),
+    "llama-4-scout": (16, 1, 5120, 8192),
+    "mixtral-8x7b": (8, 2, 4096, 14336),
+    "deepseek-v3": (256, 8, 7168, 2048),
+}
+FUSIONS = {"gather": ["gate_up"], "scatter+scale": ["down"], "plain": ["gate_up", "down"]}
+
+FLUSH_BYTES = 256 << 20
+HOST_AHEAD_CYCLES = 2_000_000  # about a millisecond
+ROUNDS, LONG_ROUNDS, LONG_US = 25, 9, 2000
+IDLE_TOKENS, IDLE_S, IDLE_FACTOR = 4096, 0.01, 3
+TOLERANCE = 6e-3  # relative error of a row
+
+
+class Timer:
+    def __init__(self):
+        self.flush = torch.empty(FLUSH_BYTES, dtype=torch.uint8, device="cuda")
+
+    def sample(self, steps):
+        """µs of each step and of all."""
+        events = [torch.cuda.Event(enable_timing=True) for _ in range(len(steps) + 1)]
+        torch.cuda._sleep(HOST_AHEAD_CYCLES)
+        self.flush.zero_()
+        events[0].record()
+        for step, event in zip(steps, events[1:]):
+            step()
+            event.record()
+        events[-1].synchronize()
+        return [a.elapsed_time(b) * 1e3 for a, b in zip(events, events[1:])]
+
+    def medians(self, steps, tokens):
+        """The median µs of each step. The first samples only warm up."""
+        first = min(sum(self.sample(steps)) for _ in range(3))
+        samples = []
+        for _ in range(LONG_ROUNDS if first > LONG_US else ROUNDS):
+            samples.append(self.sample(steps))
+            if tokens >= IDLE_TOKENS:
+                time.sleep(IDLE_S + IDLE_FACTOR * sum(samples[-1]) * 1e-6)
+        return [sorted(column)[len(samples) // 2] for column in zip(*samples)]
+
+
+class Output:
+    """Lines to standard output and to a file, each as soon as it is known."""
+
+    def __init__(self, path):
+        self.file = open(path, "w") if path else None
+
+    def line(self, **fields):
+        text = json.dumps(fields)
+        print(text, flush=True)
+        if self.file:
+            print(text, file=self.file, flush=True)
+
+
+class Case:
+    """The tensors of one problem: rows of each expert as given, dealt to tokens at random."""
+
+    def __init__(self, model, gemm, fusions, tokens, counts, w):
+        experts, self.top_k, _, _ = MODELS[model]
+        self.w = w
+        self.n, self.k = w.shape[1:]
+        self.fusions, self.tokens, self.rows = fusions, tokens, sum(counts)
+        digest = hashlib.sha256(",".join(map(str, counts)).encode()).hexdigest()
+        self.key = (f"forward/bf16/{fusions}/e{experts}/t{tokens}x{self.top_k}/n{self.n}/k{self.k}/"
+                    f"counts-{max(int(digest[:8], 16), 1):08x}")
+        self.host_counts = counts
+        self.counts = torch.tensor(counts, dtype=torch.int32, device="cuda")
+        self.ends = self.counts.cumsum(0, dtype=torch.int32)
+        # Consecutive rows of an expert go to consecutive tokens of a shuffled circle.
+        position = torch.arange(self.rows)
+        token = torch.randperm(tokens)[position % tokens]
+        expert_of_row = torch.repeat_interleave(torch.arange(experts), torch.tensor(counts))
+        expert_of_slot = torch.empty(self.rows, dtype=torch.int64)
+        expert_of_slot[token * self.top_k + position // tokens] = expert_of_row
+        index = torch.argsort(expert_of_slot, stable=True)  # the slot of each row
+        self.index = index.cuda()
+        self.index32 = self.index.int()
+        self.token_of_row = self.index // self.top_k
+        self.row_of_slot = torch.argsort(self.index)
+        self.scale = torch.rand(self.rows, device="cuda") + 0.5
+        x_rows = tokens if fusions == "gather" else self.rows
+        self.x = torch.randn(x_rows, self.k, dtype=torch.bfloat16, device="cuda")
+
+    def expected(self, begin, end, expert):
+        """Rows begin to end, all of one expert, in fp32 and without the scale."""
+        rows = self.token_of_row[begin:end] if self.fusions == "gather" else slice(begin, end)
+        return self.x[rows].float() @ self.w[expert].float().T
+
+    def check(self, output):
+        """Raises unless the first rows of up to four experts are right in `output`."""
+        begin, checked = 0, 0
+        for expert, count in enumerate(self.host_counts):
+            end = begin + min(count, 256)
+            if count and checked < 4:
+                rows = slice(begin, end)
+                expected, actual = self.expected(begin, end, expert), output[rows]
+                if self.fusions == "scatter+scale":
+                    slots = self.index[rows]
+                    expected, actual = expected * self.scale[slots, None], output[slots]
+                error = ((actual.float() - expected).norm(dim=1) / expected.norm(dim=1)).max().item()
+                if not error < TOLERANCE:
+                    raise ValueError(f"expert {expert}: relative error {error}")
+                checked += 1
+            begin += count
+
+
+def torch_steps(case, results):
+    """Named steps; each leaves its tensor in `results`."""
+    weights = case.w.transpose(1, 2)
+    scale = case.scale.to(torch.bfloat16)[:, None]
+
+    def gather():
+        results["x"] = case.x.index_select(0, case.token_of_row)
+
+    def product():
+        results["y"] = torch._grouped_mm(results.get("x", case.x), weights, offs=case.ends)
+
+    def scatter():
+        results["y"] = results["y"].index_select(0, case.row_of_slot).mul_(scale)
+
+    steps = {"product": product}
+    if case.fusions == "gather":
+        steps = {"index_select": gather, **steps}
+    if case.fusions == "scatter+scale":
+        steps["index_select and scale"] = scatter
+    return steps
+
+
+def time_torch(case, timer):
+    results = {}
+    steps = torch_steps(case, results)
+
+    def together():
+        for step in steps.values():
+            step()
+
+    together()
+    torch.cuda.synchronize()
+    case.check(results["y"])
+    (total,) = timer.medians([together], case.tokens)
+    parts = {}
+    if len(steps) > 1:
+        parts = dict(zip(steps, timer.medians(list(steps.values()), case.tokens)))
+    return total, parts
+
+
+def measure_ceilings(timer, out):
+    size = 4 << 30
+    source = torch.ones(size, dtype=torch.uint8, device="cuda")
+    target = torch.empty_like(source)
+    (copy,) = timer.medians([lambda: target.copy_(source)], 0)
+    (fill,) = timer.medians([lambda: target.zero_()], 0)
+    out.line(ceiling="copy", gbps=2 * size / copy / 1e3)
+    out.line(ceiling="write", gbps=size / fill / 1e3)
+    del source, target
+    a, b = (torch.randn(8192, 8192, dtype=torch.bfloat16, device="cuda") for _ in range(2))
+    time.sleep(3)
+    for count in (3, 10, 100):
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin.record()
+        for _ in range(count):
+            torch.mm(a, b)
+        end.record()
+        end.synchronize()
+        if count > 3:
+            out.line(ceiling=f"matmul 8192^3, {count} in a row after 3 s of rest",
+                     tflops=count * 2 * 8192**3 / begin.elapsed_time(end) / 1e9)
+        time.sleep(3 if count == 10 else 0)
+
+
+def list_of(known):
+    def parse(text):
+        names = text.split(",")
+        for name in names:
+            if name not in known:
+                raise argparse.ArgumentTypeError(f"unknown '{name}'; known: {', '.join(known)}")
+        return names
+    return parse
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--routing-counts", required=True, metavar="FILE")
+    parser.add_argument("--models", type=list_of(MODELS), default=list(MODELS))
+    parser.add_argument("--tokens", default="1,16,64,256,1024,4096,16384")
+    parser.add_argument("--fusions", type=list_of(FUSIONS), default=list(FUSIONS))
+    parser.add_argument("--triton", action="store_true")
+    parser.add_argument("--no-ceilings", action="store_true")
+    parser.add_argument("--out", metavar="FILE")
+    return parser.parse_args()
+
+
+def time_case(case, timer, with_triton):
+    row = {"problem": case.key, "us": {}}
+    errors = []
+    try:
+        row["us"]["torch"], row["parts_us"] = time_torch(case, timer)
+    except Exception as error:  # one problem that fails is no reason to lose the others
+        errors.append(f"torch: {error}")
+    if with_triton:
+        import triton_grouped
+        try:
+            row["us"]["triton"], row["triton_config"] = triton_grouped.best_time(case, timer)
+        except Exception as error:
+            errors.append(f"triton: {error}")
+    if errors:
+        row["error"] = "; ".join(errors)
+    return row
+
+
+def main():
+    arguments = parse_arguments()
+    with open(arguments.routing_counts) as file:
+        routing_counts = json.load(file)
+    torch.manual_seed(1234)
+    timer = Timer()
+    out = Output(arguments.out)
+    out.line(device=torch.cuda.get_device_name(), torch=torch.__version__, command=" ".join(sys.argv))
+    if not arguments.no_ceilings:
+        measure_ceilings(timer, out)
+    for model in arguments.models:
+        experts, _, hidden, intermediate = MODELS[model]
+        for gemm, (n, k) in {"gate_up": (2 * intermediate, hidden), "down": (hidden, intermediate)}.items():
+            fusions = [f for f in arguments.fusions if gemm in FUSIONS[f]]
+            if not fusions:
+                continue
+            w = torch.randn(experts, n, k, dtype=torch.bfloat16, device="cuda").mul_(k**-0.5)
+            for tokens in map(int, arguments.tokens.split(",")):
+                for fusion in fusions:
+                    case = Case(model, gemm, fusion, tokens, routing_counts[model][str(tokens)], w)
+                    out.line(**time_case(case, timer, arguments.triton))
+            del w, case
+            torch.cuda.empty_cache()
+
+
+if __name__ == "__main__":
+    main()
