@@ -26,14 +26,29 @@ struct QueryOptions {
   bool json = false;
 };
 
-absl::StatusOr<Answer> AskDatabase(const std::string& db, const Problem& problem,
-                                   DeviceSpec device) {
-  ASSIGN_OR_RETURN(const std::shared_ptr<const Snapshot> snapshot, ReadSnapshot(db));
+absl::StatusOr<Answer> AskWinners(Store& store, const ScanFilter& filter, const Problem& problem,
+                                  DeviceSpec device) {
+  ASSIGN_OR_RETURN(ScanResult scan, store.Scan(0, filter));
+  const std::shared_ptr<const Snapshot> snapshot = Snapshot::Fold(nullptr, std::move(scan));
   if (device.compute_capability == 0) {
     ASSIGN_OR_RETURN(device, ChooseDevice(device.name, *snapshot));
   }
   ASSIGN_OR_RETURN(Choice choice, snapshot->Lookup(problem, device));
   return Answer{.choice = std::move(choice), .snapshot_token = snapshot->Token()};
+}
+
+absl::StatusOr<Answer> AskDatabase(const std::string& db, const Problem& problem,
+                                   const DeviceSpec& device) {
+  ASSIGN_OR_RETURN(const std::string path, DatabasePath(db));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, OpenStore(path, OpenMode::kReadOnly));
+  // The first two tiers depend on the winners of the shape alone, and reading all others is most of
+  // the time that a query takes. Which device is meant, where none is named, depends on all.
+  if (!device.name.empty()) {
+    const ScanFilter of_shape = {.kinds = kWinners, .shape = problem.shape};
+    absl::StatusOr<Answer> answer = AskWinners(*store, of_shape, problem, device);
+    if (answer.ok() && answer->choice.tier <= Tier::kBucket) return answer;
+  }
+  return AskWinners(*store, {.kinds = kWinners}, problem, device);
 }
 
 absl::StatusOr<Answer> AskServer(const std::string& server, const Problem& problem,
