@@ -9,6 +9,7 @@ namespace moetune {
 extern const Command kCompileCommand;
 extern const Command kDevicesCommand;
 extern const Command kDoctorCommand;
+extern const Command kExplainCommand;
 extern const Command kExportCommand;
 extern const Command kImportCommand;
 extern const Command kListCommand;
@@ -22,9 +23,9 @@ extern const Command kWorkerCommand;
 namespace {
 
 constexpr const Command* kCommands[] = {
-    &kTuneCommand,    &kQueryCommand,   &kServeCommand,  &kListCommand,
-    &kShowCommand,    &kImportCommand,  &kExportCommand, &kReplayCommand,
-    &kCompileCommand, &kDevicesCommand, &kDoctorCommand, &kWorkerCommand,
+    &kTuneCommand,    &kQueryCommand,  &kServeCommand,  &kListCommand,   &kShowCommand,
+    &kExplainCommand, &kImportCommand, &kExportCommand, &kReplayCommand, &kCompileCommand,
+    &kDevicesCommand, &kDoctorCommand, &kWorkerCommand,
 };
 
 }  // namespace

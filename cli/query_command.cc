@@ -6,13 +6,11 @@
 #include "absl/strings/str_join.h"
 #include "cli/command.h"
 #include "cli/shared_options.h"
+#include "cli/stale_here.h"
 #include "cli/table.h"
 #include "cli/winner_json.h"
-#include "kernels/registry.h"
-#include "kernels/source.h"
 #include "kernels/status_macros.h"
 #include "proto/client.h"
-#include "runtime/nvml.h"
 #include "tuner/service/device_choice.h"
 
 namespace moetune {
@@ -55,17 +53,6 @@ absl::StatusOr<Answer> AskServer(const std::string& server, const Problem& probl
                                  const DeviceSpec& device) {
   ASSIGN_OR_RETURN(const std::unique_ptr<Client> client, Client::Connect(server));
   return client->Lookup(problem, device, {});
-}
-
-// What this program and, if the question is about its GPU, this machine would run today. Compared
-// here, since which fingerprint counts depends on the family that was answered.
-std::vector<std::string> StaleHere(const Winner& winner, bool machine_asked) {
-  Environment now;
-  if (const absl::StatusOr<const Family*> family = FindFamily(winner.family); family.ok()) {
-    now.kernel_fingerprint = FamilyFingerprint(**family);
-  }
-  if (machine_asked) now.driver = DriverVersionText();
-  return StaleReasons(winner, now);
 }
 
 std::string AnswerText(const Problem& asked, const Answer& answer) {
