@@ -8,6 +8,7 @@ namespace moetune {
 
 extern const Command kCompileCommand;
 extern const Command kDevicesCommand;
+extern const Command kDiffCommand;
 extern const Command kDoctorCommand;
 extern const Command kExplainCommand;
 extern const Command kExportCommand;
@@ -23,9 +24,9 @@ extern const Command kWorkerCommand;
 namespace {
 
 constexpr const Command* kCommands[] = {
-    &kTuneCommand,    &kQueryCommand,  &kServeCommand,  &kListCommand,   &kShowCommand,
-    &kExplainCommand, &kImportCommand, &kExportCommand, &kReplayCommand, &kCompileCommand,
-    &kDevicesCommand, &kDoctorCommand, &kWorkerCommand,
+    &kTuneCommand,    &kQueryCommand,   &kServeCommand,  &kListCommand,   &kShowCommand,
+    &kExplainCommand, &kDiffCommand,    &kImportCommand, &kExportCommand, &kReplayCommand,
+    &kCompileCommand, &kDevicesCommand, &kDoctorCommand, &kWorkerCommand,
 };
 
 }  // namespace
