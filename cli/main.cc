@@ -14,6 +14,7 @@ extern const Command kExplainCommand;
 extern const Command kExportCommand;
 extern const Command kImportCommand;
 extern const Command kListCommand;
+extern const Command kMergeCommand;
 extern const Command kQueryCommand;
 extern const Command kReplayCommand;
 extern const Command kServeCommand;
@@ -24,9 +25,9 @@ extern const Command kWorkerCommand;
 namespace {
 
 constexpr const Command* kCommands[] = {
-    &kTuneCommand,    &kQueryCommand,   &kServeCommand,  &kListCommand,   &kShowCommand,
-    &kExplainCommand, &kDiffCommand,    &kImportCommand, &kExportCommand, &kReplayCommand,
-    &kCompileCommand, &kDevicesCommand, &kDoctorCommand, &kWorkerCommand,
+    &kTuneCommand,    &kQueryCommand,   &kServeCommand,   &kListCommand,   &kShowCommand,
+    &kExplainCommand, &kDiffCommand,    &kMergeCommand,   &kImportCommand, &kExportCommand,
+    &kReplayCommand,  &kCompileCommand, &kDevicesCommand, &kDoctorCommand, &kWorkerCommand,
 };
 
 }  // namespace
