@@ -6,6 +6,7 @@
 
 namespace moetune {
 
+extern const Command kBundleCommand;
 extern const Command kCompileCommand;
 extern const Command kDevicesCommand;
 extern const Command kDiffCommand;
@@ -25,9 +26,10 @@ extern const Command kWorkerCommand;
 namespace {
 
 constexpr const Command* kCommands[] = {
-    &kTuneCommand,    &kQueryCommand,   &kServeCommand,   &kListCommand,   &kShowCommand,
-    &kExplainCommand, &kDiffCommand,    &kMergeCommand,   &kImportCommand, &kExportCommand,
-    &kReplayCommand,  &kCompileCommand, &kDevicesCommand, &kDoctorCommand, &kWorkerCommand,
+    &kTuneCommand,    &kQueryCommand,   &kServeCommand,  &kListCommand,
+    &kShowCommand,    &kExplainCommand, &kDiffCommand,   &kMergeCommand,
+    &kBundleCommand,  &kImportCommand,  &kExportCommand, &kReplayCommand,
+    &kCompileCommand, &kDevicesCommand, &kDoctorCommand, &kWorkerCommand,
 };
 
 }  // namespace
