@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "cli/command.h"
 #include "cli/shared_options.h"
+#include "db/merge.h"
 #include "db/text_format.h"
 #include "kernels/status_macros.h"
 
@@ -40,8 +41,8 @@ absl::StatusOr<int> Run(std::span<const std::string> arguments) {
   Options options(
       "moetune import [--db FILE] FROM...",
       "Copies the records of text files (moetune export) and of other databases into one. "
-      "A record that it holds already is left out. Every file is read before the first "
-      "record is written.");
+      "A record that it holds already is left out, and so is a winner that is older than the one "
+      "that stands. Every file is read before the first record is written.");
   AddDatabaseOption(options, &db);
   options.Words("FROM", &from, -1, "text files and databases");
   ASSIGN_OR_RETURN(const bool go_on, options.Parse(arguments));
@@ -50,14 +51,15 @@ absl::StatusOr<int> Run(std::span<const std::string> arguments) {
 
   std::vector<Record> records;
   for (const std::string& path : from) {
-    ASSIGN_OR_RETURN(std::vector<Record> read, ReadRecords(path));
-    std::ranges::move(read, std::back_inserter(records));
+    ASSIGN_OR_RETURN(std::vector<Record> of_file, ReadRecords(path));
+    std::ranges::move(of_file, std::back_inserter(records));
   }
   ASSIGN_OR_RETURN(const std::string path, WritableDatabasePath(db));
   ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, OpenStore(path, OpenMode::kReadWrite));
-  ASSIGN_OR_RETURN(const int added, store->Append(records));
+  const size_t read = records.size();
+  ASSIGN_OR_RETURN(const int added, Merge(std::move(records), *store));
   RETURN_IF_ERROR(store->Close());
-  std::cout << absl::StrFormat("%d of %d records added to %s\n", added, records.size(), path);
+  std::cout << absl::StrFormat("%d of %d records added to %s\n", added, read, path);
   return kExitOk;
 }
 

@@ -7,12 +7,16 @@
 namespace moetune {
 
 extern const Command kBenchCommand;
+extern const Command kBundleCommand;
 extern const Command kCompileCommand;
 extern const Command kDevicesCommand;
+extern const Command kDiffCommand;
 extern const Command kDoctorCommand;
+extern const Command kExplainCommand;
 extern const Command kExportCommand;
 extern const Command kImportCommand;
 extern const Command kListCommand;
+extern const Command kMergeCommand;
 extern const Command kQueryCommand;
 extern const Command kReplayCommand;
 extern const Command kServeCommand;
@@ -23,9 +27,10 @@ extern const Command kWorkerCommand;
 namespace {
 
 constexpr const Command* kCommands[] = {
-    &kTuneCommand,    &kQueryCommand,  &kServeCommand,  &kBenchCommand,  &kListCommand,
-    &kShowCommand,    &kImportCommand, &kExportCommand, &kReplayCommand, &kCompileCommand,
-    &kDevicesCommand, &kDoctorCommand, &kWorkerCommand,
+    &kTuneCommand,   &kQueryCommand,   &kServeCommand,  &kBenchCommand,   &kListCommand,
+    &kShowCommand,   &kExplainCommand, &kDiffCommand,   &kMergeCommand,   &kBundleCommand,
+    &kImportCommand, &kExportCommand,  &kReplayCommand, &kCompileCommand, &kDevicesCommand,
+    &kDoctorCommand, &kWorkerCommand,
 };
 
 }  // namespace

@@ -6,13 +6,11 @@
 #include "absl/strings/str_join.h"
 #include "cli/command.h"
 #include "cli/shared_options.h"
+#include "cli/stale_here.h"
 #include "cli/table.h"
 #include "cli/winner_json.h"
-#include "kernels/registry.h"
-#include "kernels/source.h"
 #include "kernels/status_macros.h"
 #include "proto/client.h"
-#include "runtime/nvml.h"
 #include "tuner/service/device_choice.h"
 
 namespace moetune {
@@ -26,9 +24,10 @@ struct QueryOptions {
   bool json = false;
 };
 
-absl::StatusOr<Answer> AskDatabase(const std::string& db, const Problem& problem,
-                                   DeviceSpec device) {
-  ASSIGN_OR_RETURN(const std::shared_ptr<const Snapshot> snapshot, ReadSnapshot(db));
+absl::StatusOr<Answer> AskWinners(Store& store, const ScanFilter& filter, const Problem& problem,
+                                  DeviceSpec device) {
+  ASSIGN_OR_RETURN(ScanResult scan, store.Scan(0, filter));
+  const std::shared_ptr<const Snapshot> snapshot = Snapshot::Fold(nullptr, std::move(scan));
   if (device.compute_capability == 0) {
     ASSIGN_OR_RETURN(device, ChooseDevice(device.name, *snapshot));
   }
@@ -36,21 +35,24 @@ absl::StatusOr<Answer> AskDatabase(const std::string& db, const Problem& problem
   return Answer{.choice = std::move(choice), .snapshot_token = snapshot->Token()};
 }
 
+absl::StatusOr<Answer> AskDatabase(const std::string& db, const Problem& problem,
+                                   const DeviceSpec& device) {
+  ASSIGN_OR_RETURN(const std::string path, DatabasePath(db));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, OpenStore(path, OpenMode::kReadOnly));
+  // The first two tiers depend on the winners of the shape alone, and reading all others is most of
+  // the time that a query takes. Which device is meant, where none is named, depends on all.
+  if (!device.name.empty()) {
+    const ScanFilter of_shape = {.kinds = kWinners, .shape = problem.shape};
+    absl::StatusOr<Answer> answer = AskWinners(*store, of_shape, problem, device);
+    if (answer.ok() && answer->choice.tier <= Tier::kBucket) return answer;
+  }
+  return AskWinners(*store, {.kinds = kWinners}, problem, device);
+}
+
 absl::StatusOr<Answer> AskServer(const std::string& server, const Problem& problem,
                                  const DeviceSpec& device) {
   ASSIGN_OR_RETURN(const std::unique_ptr<Client> client, Client::Connect(server));
   return client->Lookup(problem, device, {});
-}
-
-// What this program and, if the question is about its GPU, this machine would run today. Compared
-// here, since which fingerprint counts depends on the family that was answered.
-std::vector<std::string> StaleHere(const Winner& winner, bool machine_asked) {
-  Environment now;
-  if (const absl::StatusOr<const Family*> family = FindFamily(winner.family); family.ok()) {
-    now.kernel_fingerprint = FamilyFingerprint(**family);
-  }
-  if (machine_asked) now.driver = DriverVersionText();
-  return StaleReasons(winner, now);
 }
 
 std::string AnswerText(const Problem& asked, const Answer& answer) {

@@ -32,14 +32,14 @@ class MemoryStore : public Store {
     return added;
   }
 
-  absl::StatusOr<ScanResult> Scan(int64_t since, RecordKinds kinds) override {
+  absl::StatusOr<ScanResult> Scan(int64_t since, const ScanFilter& filter) override {
     MutexLock lock(mutex_);
     RETURN_IF_ERROR(CheckOpen());
     const auto size = static_cast<int64_t>(records_.size());
     ScanResult result{.database_id = id_, .last_sequence = size};
     for (int64_t i = std::max<int64_t>(since, 0); i < size; ++i) {
       const Record& record = records_[static_cast<size_t>(i)];
-      if (kinds & (1u << record.row.index())) result.records.push_back(record);
+      if (Passes(filter, record)) result.records.push_back(record);
     }
     return result;
   }

@@ -9,23 +9,13 @@
 namespace moetune {
 namespace {
 
-// The columns of a Row, for a SELECT from a table named `row`. Problems and configs come as their
-// text, devices and environments as ids, since few of them stand behind very many rows.
+// The columns of a Row, for a SELECT from a table named `row`.
 struct SelectList {
   std::string sql;
 
-  void operator()(std::string_view name, const Problem&) {
-    Add(absl::StrFormat("(SELECT key FROM problem WHERE id = row.%s)", name));
-  }
-  void operator()(std::string_view name, const Config&) {
-    Add(absl::StrFormat("(SELECT text FROM config WHERE id = row.%s)", name));
-  }
   template <typename Value>
   void operator()(std::string_view name, const Value&) {
-    Add(absl::StrFormat("row.%s", name));
-  }
-  void Add(std::string_view expression) {
-    absl::StrAppendFormat(&sql, "%s%s", sql.empty() ? "" : ", ", expression);
+    absl::StrAppendFormat(&sql, "%srow.%s", sql.empty() ? "" : ", ", name);
   }
 };
 
@@ -37,19 +27,39 @@ std::string ColumnsOf() {
   return list.sql;
 }
 
-Columns ProblemColumns(const Problem& problem) {
-  const Shape& shape = problem.shape;
-  return {{"key", ProblemKey(problem)},
-          {"op", std::string(OpName(shape.op))},
+Columns ShapeColumns(const Shape& shape) {
+  return {{"op", std::string(OpName(shape.op))},
           {"dtype", DtypesText(shape)},
           {"fusions", FusionsText(shape.fusions)},
           {"experts", shape.experts},
-          {"tokens", problem.tokens},
           {"top_k", shape.top_k},
           {"n", shape.n},
-          {"k", shape.k},
-          {"rows", problem.rows},
-          {"routing", RoutingText(problem.routing)}};
+          {"k", shape.k}};
+}
+
+Columns ProblemColumns(const Problem& problem) {
+  Columns columns = ShapeColumns(problem.shape);
+  columns.emplace_back("key", ProblemKey(problem));
+  columns.emplace_back("tokens", problem.tokens);
+  columns.emplace_back("rows", problem.rows);
+  columns.emplace_back("routing", RoutingText(problem.routing));
+  return columns;
+}
+
+// "a = ? AND b = ?".
+std::string EqualitiesSql(const Columns& columns) {
+  std::string equalities;
+  for (const auto& [name, value] : columns) {
+    absl::StrAppendFormat(&equalities, "%s%s = ?", equalities.empty() ? "" : " AND ", name);
+  }
+  return equalities;
+}
+
+void BindFrom(int parameter, const Columns& columns, sqlite::Statement& statement) {
+  for (const auto& [name, value] : columns) {
+    std::visit([&](const auto& v) { statement.Bind(parameter, v); }, value);
+    ++parameter;
+  }
 }
 
 std::string InsertSql(std::string_view table, const Columns& columns) {
@@ -141,13 +151,9 @@ absl::Status RowWriter::InsertRow(std::string_view table, int64_t sequence, cons
 }
 
 absl::StatusOr<int64_t> RowWriter::Intern(std::string_view table, const Columns& columns) {
-  std::string equalities;
-  for (const auto& [name, value] : columns) {
-    absl::StrAppendFormat(&equalities, "%s%s = ?", equalities.empty() ? "" : " AND ", name);
-  }
   ASSIGN_OR_RETURN(
       sqlite::Statement * find,
-      Bound(absl::StrFormat("SELECT id FROM %s WHERE %s", table, equalities), columns));
+      Bound(absl::StrFormat("SELECT id FROM %s WHERE %s", table, EqualitiesSql(columns)), columns));
   ASSIGN_OR_RETURN(const bool found, find->Step());
   const int64_t id = found ? find->Integer(0) : 0;
   find->Reset();
@@ -164,11 +170,7 @@ absl::StatusOr<sqlite::Statement*> RowWriter::Bound(const std::string& sql,
     ASSIGN_OR_RETURN(sqlite::Statement statement, database_.Prepare(sql));
     at = statements_.emplace(sql, std::move(statement)).first;
   }
-  int parameter = 0;
-  for (const auto& [name, value] : columns) {
-    ++parameter;
-    std::visit([&](const auto& v) { at->second.Bind(parameter, v); }, value);
-  }
+  BindFrom(1, columns, at->second);
   return &at->second;
 }
 
@@ -186,17 +188,10 @@ struct RowReader::FieldReader {
     value = static_cast<uint64_t>(statement.Integer(column++));
   }
   void operator()(std::string_view name, Problem& value) {
-    Take(name, ParseProblem(statement.Text(column++)), value);
+    Keep(name, reader->LoadText(statement.Integer(column++), reader->problems_, value));
   }
   void operator()(std::string_view name, Config& value) {
-    const std::string_view text = statement.Text(column++);
-    auto known = reader->configs_.find(absl::string_view(text.data(), text.size()));
-    if (known == reader->configs_.end()) {
-      Config config;
-      Take(name, ParseConfig(text), config);
-      known = reader->configs_.emplace(text, std::move(config)).first;
-    }
-    value = known->second;
+    Keep(name, reader->LoadText(statement.Integer(column++), reader->configs_, value));
   }
   void operator()(std::string_view name, DeviceSpec& value) {
     Keep(name, reader->Load(name, statement.Integer(column++), reader->devices_, value));
@@ -207,17 +202,14 @@ struct RowReader::FieldReader {
   template <typename Value>
   void operator()(std::string_view name, Value& value) {
     if constexpr (std::is_enum_v<Value>) {
-      Take(name, ParseEnum<Value>(statement.Text(column++)), value);
+      const absl::StatusOr<Value> read = ParseEnum<Value>(statement.Text(column++));
+      Keep(name, read.status());
+      if (read.ok()) value = *read;
     } else {
       Keep(name, Narrow(statement.Integer(column++), value));
     }
   }
 
-  template <typename Value>
-  void Take(std::string_view name, absl::StatusOr<Value> read, Value& value) {
-    Keep(name, read.status());
-    if (read.ok()) value = *std::move(read);
-  }
   void Keep(std::string_view name, const absl::Status& result) {
     if (result.ok() || !status.ok()) return;
     status = absl::DataLossError(absl::StrFormat("%s: %s", name, result.message()));
@@ -228,19 +220,25 @@ struct RowReader::Cursor {
   sqlite::Statement statement;
   absl::Status (RowReader::*read)(const sqlite::Statement&, Record&);
   bool at_row = false;
+  size_t rows = 0;  // of a scan of all; else unknown
 
   int64_t sequence() const { return statement.Integer(0); }
 };
 
-absl::StatusOr<std::vector<Record>> RowReader::Read(int64_t since, RecordKinds kinds) {
+absl::StatusOr<std::vector<Record>> RowReader::Read(int64_t since, const ScanFilter& filter) {
   std::vector<Cursor> cursors;
-  if (kinds & kMeasurements) {
-    RETURN_IF_ERROR(AddCursor<Measurement>("measurement", since, cursors));
+  if (filter.kinds & kMeasurements) {
+    RETURN_IF_ERROR(AddCursor<Measurement>("measurement", since, filter.shape, cursors));
   }
-  if (kinds & kWinners) RETURN_IF_ERROR(AddCursor<Winner>("winner", since, cursors));
-  if (kinds & kSweeps) RETURN_IF_ERROR(AddCursor<Sweep>("sweep", since, cursors));
+  if (filter.kinds & kWinners) {
+    RETURN_IF_ERROR(AddCursor<Winner>("winner", since, filter.shape, cursors));
+  }
+  if ((filter.kinds & kSweeps) && !filter.shape.has_value()) {
+    RETURN_IF_ERROR(AddCursor<Sweep>("sweep", since, std::nullopt, cursors));
+  }
 
   std::vector<Record> records;
+  for (const Cursor& cursor : cursors) records.reserve(records.capacity() + cursor.rows);
   while (true) {
     Cursor* next = nullptr;
     for (Cursor& cursor : cursors) {
@@ -263,15 +261,28 @@ absl::StatusOr<std::vector<Record>> RowReader::Read(int64_t since, RecordKinds k
 
 template <typename Row>
 absl::Status RowReader::AddCursor(std::string_view table, int64_t since,
-                                  std::vector<Cursor>& cursors) {
+                                  const std::optional<Shape>& shape, std::vector<Cursor>& cursors) {
+  const Columns parts = shape.has_value() ? ShapeColumns(*shape) : Columns();
+  std::string of_shape;
+  if (shape.has_value()) {
+    of_shape = absl::StrFormat("AND row.problem IN (SELECT id FROM problem WHERE %s)",
+                               EqualitiesSql(parts));
+  }
   const std::string sql = absl::StrFormat(
       "SELECT row.sequence, log.uuid, %s FROM %s AS row JOIN log ON log.sequence = row.sequence "
-      "WHERE row.sequence > ?1 ORDER BY row.sequence",
-      ColumnsOf<Row>(), table);
+      "WHERE row.sequence > ? %s ORDER BY row.sequence",
+      ColumnsOf<Row>(), table, of_shape);
   ASSIGN_OR_RETURN(sqlite::Statement statement, database_.Prepare(sql));
   statement.Bind(1, since);
+  BindFrom(2, parts, statement);
   ASSIGN_OR_RETURN(const bool at_row, statement.Step());
-  cursors.push_back({std::move(statement), &RowReader::ReadRow<Row>, at_row});
+  int64_t rows = 0;
+  if (since == 0 && !shape.has_value()) {
+    ASSIGN_OR_RETURN(rows,
+                     database_.QueryInteger(absl::StrFormat("SELECT count(*) FROM %s", table)));
+  }
+  cursors.push_back(
+      {std::move(statement), &RowReader::ReadRow<Row>, at_row, static_cast<size_t>(rows)});
   return absl::OkStatus();
 }
 
@@ -299,6 +310,24 @@ absl::Status RowReader::Load(std::string_view table, int64_t id,
   VisitFields(value, reader);
   if (reader.status.ok()) known.emplace(id, value);
   return reader.status;
+}
+
+template <typename Value>
+absl::Status RowReader::LoadText(int64_t id, Texts<Value>& texts, Value& value) {
+  if (const auto at = texts.known.find(id); at != texts.known.end()) {
+    value = at->second;
+    return absl::OkStatus();
+  }
+  if (!texts.query.has_value()) {
+    ASSIGN_OR_RETURN(texts.query, database_.Prepare(texts.sql));
+  }
+  texts.query->Bind(1, id);
+  ASSIGN_OR_RETURN(const bool found, texts.query->Step());
+  if (!found) return absl::DataLossError(absl::StrFormat("number %d is missing", id));
+  ASSIGN_OR_RETURN(value, texts.parse(texts.query->Text(0)));
+  texts.query->Reset();
+  texts.known.emplace(id, value);
+  return absl::OkStatus();
 }
 
 }  // namespace moetune

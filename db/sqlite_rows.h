@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -43,30 +44,43 @@ class RowWriter {
   std::map<std::string, sqlite::Statement> statements_;  // by their SQL
 };
 
-// Reads the records after `since` in ascending order, inside the caller's transaction.
+// Reads the records after `since` that pass the filter, in ascending order, inside the caller's
+// transaction.
 class RowReader {
  public:
   explicit RowReader(sqlite::Database& database) : database_(database) {}
 
-  absl::StatusOr<std::vector<Record>> Read(int64_t since, RecordKinds kinds);
+  absl::StatusOr<std::vector<Record>> Read(int64_t since, const ScanFilter& filter);
 
  private:
   struct FieldReader;
   struct Cursor;
 
   template <typename Row>
-  absl::Status AddCursor(std::string_view table, int64_t since, std::vector<Cursor>& cursors);
+  absl::Status AddCursor(std::string_view table, int64_t since, const std::optional<Shape>& shape,
+                         std::vector<Cursor>& cursors);
   template <typename Row>
   absl::Status ReadRow(const sqlite::Statement& statement, Record& record);
-  // The value of an id in the table of that name, read once.
+  // The value of an id in the table of that name, read once: few of them stand behind many rows.
   template <typename Value>
   absl::Status Load(std::string_view table, int64_t id, absl::flat_hash_map<int64_t, Value>& known,
                     Value& value);
+  // The same of values that stand as text, by a query of their own.
+  template <typename Value>
+  struct Texts {
+    std::string_view sql;
+    absl::StatusOr<Value> (*parse)(std::string_view text);
+    std::optional<sqlite::Statement> query;
+    absl::flat_hash_map<int64_t, Value> known;
+  };
+  template <typename Value>
+  absl::Status LoadText(int64_t id, Texts<Value>& texts, Value& value);
 
   sqlite::Database& database_;
   absl::flat_hash_map<int64_t, DeviceSpec> devices_;
   absl::flat_hash_map<int64_t, Environment> environments_;
-  absl::flat_hash_map<std::string, Config> configs_;  // by their text: most stand in many rows
+  Texts<Problem> problems_{"SELECT key FROM problem WHERE id = ?1", ParseProblem, {}, {}};
+  Texts<Config> configs_{"SELECT text FROM config WHERE id = ?1", ParseConfig, {}, {}};
 };
 
 }  // namespace moetune

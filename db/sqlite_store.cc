@@ -168,12 +168,12 @@ class SqliteStore : public Store {
     return added;
   }
 
-  absl::StatusOr<ScanResult> Scan(int64_t since, RecordKinds kinds) override {
+  absl::StatusOr<ScanResult> Scan(int64_t since, const ScanFilter& filter) override {
     MutexLock lock(mutex_);
     constexpr int kAttempts = 3;
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
       RETURN_IF_ERROR(EnsureOpen());
-      absl::StatusOr<ScanResult> result = ScanLocked(since, kinds);
+      absl::StatusOr<ScanResult> result = ScanLocked(since, filter);
       if (access_ != Access::kImmutable || StampOf(path_) == stamp_) return result;
       // Someone changed what an immutable handle was reading: the result may mix old and new pages.
       database_.reset();
@@ -222,7 +222,7 @@ class SqliteStore : public Store {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<ScanResult> ScanLocked(int64_t since, RecordKinds kinds)
+  absl::StatusOr<ScanResult> ScanLocked(int64_t since, const ScanFilter& filter)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     // data_version changes when another connection commits; Append forgets it for this one. Read
     // before the rows: a commit in between is seen as a change by the next scan.
@@ -235,7 +235,7 @@ class SqliteStore : public Store {
                      Transaction::Begin(*database_, Transaction::Kind::kRead));
     ASSIGN_OR_RETURN(result.last_sequence,
                      database_->QueryInteger("SELECT max(sequence) FROM log"));
-    ASSIGN_OR_RETURN(result.records, RowReader(*database_).Read(since, kinds));
+    ASSIGN_OR_RETURN(result.records, RowReader(*database_).Read(since, filter));
     RETURN_IF_ERROR(transaction.Commit());
     data_version_ = version;
     last_sequence_ = result.last_sequence;

@@ -1,6 +1,7 @@
 #include "db/store.h"
 
 #include <algorithm>
+#include <variant>
 #include <vector>
 
 #include "absl/strings/str_format.h"
@@ -41,6 +42,17 @@ bool LooksLikeStore(std::string_view location) {
 }
 
 }  // namespace
+
+bool Passes(const ScanFilter& filter, const Record& record) {
+  if ((filter.kinds & (1u << record.row.index())) == 0) return false;
+  if (!filter.shape.has_value()) return true;
+  const auto of_shape = [&](const auto& row) { return row.problem.shape == *filter.shape; };
+  if (const auto* winner = std::get_if<Winner>(&record.row)) return of_shape(*winner);
+  if (const auto* measurement = std::get_if<Measurement>(&record.row)) {
+    return of_shape(*measurement);
+  }
+  return false;
+}
 
 absl::StatusOr<std::unique_ptr<Store>> OpenStore(std::string_view location, OpenMode mode) {
   std::vector<std::string_view> known;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,6 +27,14 @@ enum RecordKind : uint32_t { kMeasurements = 1 << 0, kWinners = 1 << 1, kSweeps 
 using RecordKinds = uint32_t;
 inline constexpr RecordKinds kAllKinds = kMeasurements | kWinners | kSweeps;
 
+// What a scan gives: records of these kinds and, where a shape is named, of its problems alone.
+// Sweeps have no problem: a shape leaves them out.
+struct ScanFilter {
+  RecordKinds kinds = kAllKinds;
+  std::optional<Shape> shape;
+};
+bool Passes(const ScanFilter& filter, const Record& record);
+
 // Thread-safe. All of a batch becomes visible at once, or none of it.
 class Store {
  public:
@@ -36,10 +45,12 @@ class Store {
   // added.
   virtual absl::StatusOr<int> Append(std::span<const Record> batch) = 0;
 
-  // The records of `kinds` after `since` (0: all). Cheap when nothing was appended. A look-up needs
-  // winners only, and a log has some hundred measurements to each.
-  virtual absl::StatusOr<ScanResult> Scan(int64_t since, RecordKinds kinds) = 0;
-  absl::StatusOr<ScanResult> Scan(int64_t since) { return Scan(since, kAllKinds); }
+  // The records after `since` (0: all) that pass the filter. Cheap when nothing was appended. A
+  // look-up needs winners only, and a log has some hundred measurements to each.
+  virtual absl::StatusOr<ScanResult> Scan(int64_t since, const ScanFilter& filter) = 0;
+  absl::StatusOr<ScanResult> Scan(int64_t since, RecordKinds kinds = kAllKinds) {
+    return Scan(since, ScanFilter{.kinds = kinds});
+  }
 
   // Flushes and releases; every later call is FailedPrecondition. Close twice is OK.
   virtual absl::Status Close() = 0;

@@ -23,19 +23,31 @@ Config::Config(std::initializer_list<std::pair<std::string_view, int64_t>> value
   for (const auto& [name, value] : values) Set(name, value);
 }
 
+Config::Config(std::vector<Entry> entries) {
+  std::ranges::sort(entries, {}, &Entry::first);
+  entries_ = std::make_shared<const std::vector<Entry>>(std::move(entries));
+}
+
 void Config::Set(std::string_view name, Values values) {
+  std::vector<Entry> changed = entries();
   const auto at = std::ranges::lower_bound(
-      entries_, name, {}, [](const Entry& entry) { return std::string_view(entry.first); });
-  if (at != entries_.end() && at->first == name) {
+      changed, name, {}, [](const Entry& entry) { return std::string_view(entry.first); });
+  if (at != changed.end() && at->first == name) {
     at->second = std::move(values);
   } else {
-    entries_.insert(at, {std::string(name), std::move(values)});
+    changed.insert(at, {std::string(name), std::move(values)});
   }
+  entries_ = std::make_shared<const std::vector<Entry>>(std::move(changed));
+}
+
+const std::vector<Config::Entry>& Config::entries() const {
+  static const std::vector<Entry> none;
+  return entries_ == nullptr ? none : *entries_;
 }
 
 const Config::Values* Config::Find(std::string_view name) const {
   // A dozen entries: a linear scan beats the branches of a binary search.
-  for (const Entry& entry : entries_) {
+  for (const Entry& entry : entries()) {
     if (entry.first == name) return &entry.second;
   }
   return nullptr;
@@ -47,13 +59,13 @@ int64_t Config::Get(std::string_view name, int64_t fallback) const {
 }
 
 std::string Config::Text() const {
-  return absl::StrJoin(entries_, " ", [](std::string* out, const Entry& entry) {
+  return absl::StrJoin(entries(), " ", [](std::string* out, const Entry& entry) {
     absl::StrAppendFormat(out, "%s=%s", entry.first, absl::StrJoin(entry.second, ","));
   });
 }
 
 absl::StatusOr<Config> ParseConfig(std::string_view text) {
-  Config config;
+  std::vector<Config::Entry> entries;
   while (!text.empty()) {
     const size_t end = text.find(' ');
     const std::string_view word = text.substr(0, end);
@@ -65,7 +77,7 @@ absl::StatusOr<Config> ParseConfig(std::string_view text) {
       return absl::InvalidArgumentError(absl::StrFormat(
           "config: '%s' is not NAME=INTEGER[,INTEGER...], with NAME in lower case", word));
     }
-    if (config.Find(name) != nullptr) {
+    if (std::ranges::find(entries, name, &Config::Entry::first) != entries.end()) {
       return absl::InvalidArgumentError(absl::StrFormat("config: '%s' stands twice", name));
     }
     Config::Values values;
@@ -79,9 +91,9 @@ absl::StatusOr<Config> ParseConfig(std::string_view text) {
       if (comma == std::string_view::npos) break;
       list.remove_prefix(comma + 1);
     }
-    config.Set(name, std::move(values));
+    entries.emplace_back(name, std::move(values));
   }
-  return config;
+  return Config(std::move(entries));
 }
 
 }  // namespace moetune

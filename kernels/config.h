@@ -1,10 +1,12 @@
 // Config: the tunable parameters of a family, as a sorted name -> integer list. It means nothing
 // without its family. Canonical text: "block_m=128 stages=4"; a list joins its integers with ','.
+// Copies share their entries, which never change: some thousand configs stand in millions of rows.
 #ifndef MOETUNE_KERNELS_CONFIG_H_
 #define MOETUNE_KERNELS_CONFIG_H_
 
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,6 +24,8 @@ class Config {
   Config() = default;
   Config(std::initializer_list<std::pair<std::string_view, int64_t>> values);
 
+  explicit Config(std::vector<Entry> entries);  // names distinct, in any order
+
   // Replaces or adds; keeps the entries sorted by name.
   void Set(std::string_view name, Values values);
   void Set(std::string_view name, int64_t value) { Set(name, Values{value}); }
@@ -30,21 +34,23 @@ class Config {
   int64_t Get(std::string_view name, int64_t fallback = 0) const;
   const Values* Find(std::string_view name) const;
 
-  const std::vector<Entry>& entries() const { return entries_; }
-  bool empty() const { return entries_.empty(); }
+  const std::vector<Entry>& entries() const;
+  bool empty() const { return entries().empty(); }
 
   std::string Text() const;
 
-  friend bool operator==(const Config&, const Config&) = default;
-  friend auto operator<=>(const Config&, const Config&) = default;
+  friend bool operator==(const Config& a, const Config& b) {
+    return a.entries_ == b.entries_ || a.entries() == b.entries();
+  }
+  friend auto operator<=>(const Config& a, const Config& b) { return a.entries() <=> b.entries(); }
 
   template <typename H>
   friend H AbslHashValue(H h, const Config& config) {
-    return H::combine(std::move(h), config.entries_);
+    return H::combine(std::move(h), config.entries());
   }
 
  private:
-  std::vector<Entry> entries_;
+  std::shared_ptr<const std::vector<Entry>> entries_;  // null: none
 };
 
 // Reads Config::Text(). Names are [a-z][a-z0-9_]*, each at most once; anything else is an error

@@ -21,7 +21,8 @@ class SnapshotSource : public ConfigSource {
 
   absl::StatusOr<std::shared_ptr<const Snapshot>> Refresh() {
     MutexLock lock(mutex_);
-    ASSIGN_OR_RETURN(ScanResult scan, store_->Scan(snapshot_ ? snapshot_->last_sequence() : 0));
+    const int64_t since = snapshot_ ? snapshot_->last_sequence() : 0;
+    ASSIGN_OR_RETURN(ScanResult scan, store_->Scan(since, kWinners));
     snapshot_ = Snapshot::Fold(std::move(snapshot_), std::move(scan));
     return snapshot_;
   }

@@ -1,5 +1,6 @@
 #include "tuner/model.h"
 
+#include <algorithm>
 #include <array>
 
 #include "kernels/names.h"
@@ -53,6 +54,13 @@ std::vector<Shape> ModelShapes(const Model& model, std::span<const Fusions> fusi
     }
   }
   return shapes;
+}
+
+bool IsOfModel(const Shape& shape, const Model& model) {
+  if (shape.top_k != model.top_k || model.experts % shape.experts != 0) return false;
+  const std::vector<Shape> of_model = ModelShapes(model, {}, shape.dtype);
+  return std::ranges::any_of(of_model,
+                             [&](const Shape& s) { return s.n == shape.n && s.k == shape.k; });
 }
 
 }  // namespace moetune

@@ -31,6 +31,10 @@ absl::StatusOr<Model> FindModel(std::string_view name);
 // (gather only to gate_up; scatter and scale only to down; plain to both).
 std::vector<Shape> ModelShapes(const Model& model, std::span<const Fusions> fusions, Dtype dtype);
 
+// Whether it is one of the model's grouped GEMMs, in any op, dtype and fusions, on all of its
+// experts or on one rank's share of them.
+bool IsOfModel(const Shape& shape, const Model& model);
+
 }  // namespace moetune
 
 #endif  // MOETUNE_TUNER_MODEL_H_

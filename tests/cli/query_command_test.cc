@@ -119,11 +119,27 @@ TEST_F(QueryTest, WithoutADeviceNameOrGpuALoneDeviceIsTakenAndSeveralAreListed) 
   EXPECT_THAT(several.err, HasSubstr("Fable 75, Fiction 100"));
 }
 
+TEST_F(QueryTest, WithoutADeviceNameDevicesOfOtherShapesCountToo) {
+  if (OpenDriver().ok()) GTEST_SKIP() << "this machine's GPU is taken";
+  Problem other = SmallProblem(64);
+  other.shape.n = 4096;
+  MakeDatabase(db_, {FreshWinner(SmallProblem(64)), FreshWinner(other, Fable75())});
+  const CliResult result = QueryDatabase({"--problem", Key()});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.err, HasSubstr("Fable 75, Fiction 100"));
+}
+
 TEST_F(QueryTest, ADatabaseAndAServerOfItGiveTheSameAnswer) {
-  MakeDatabase(db_, {FreshWinner(SmallProblem(64)), WinnerFor(SmallProblem(256), Fable75())});
+  Problem wide = SmallProblem(64);
+  wide.shape.n = 4096;
+  MakeDatabase(db_, {FreshWinner(SmallProblem(64)), WinnerFor(SmallProblem(256), Fable75()),
+                     FreshWinner(wide)});
+  Problem between = SmallProblem(100);
+  between.shape.n = 3000;
   const auto server =
       Server::Start(OpenStore(db_, OpenMode::kReadOnly).value(), {.listen = "127.0.0.1:0"}).value();
-  for (const Problem& problem : {SmallProblem(64), SmallProblem(48), SmallProblem(256)}) {
+  for (const Problem& problem :
+       {SmallProblem(64), SmallProblem(48), SmallProblem(256), wide, between}) {
     for (const char* device : {"Fiction 100", "Fable 75", "h200", "a100"}) {
       const std::vector<std::string> question = {"--problem", ProblemKey(problem), "--device-name",
                                                  device, "--json"};

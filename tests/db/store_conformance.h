@@ -1,4 +1,5 @@
-// What every store does, written once. A backend joins with one INSTANTIATE_TEST_SUITE_P.
+// What every store does, written once; its scans stand in scan_conformance.h. A backend joins with
+// one INSTANTIATE_TEST_SUITE_P.
 #ifndef MOETUNE_TESTS_DB_STORE_CONFORMANCE_H_
 #define MOETUNE_TESTS_DB_STORE_CONFORMANCE_H_
 
@@ -82,37 +83,6 @@ TEST_P(StoreConformance, SequenceNumbersCountTheRowsInOrderAcrossBatches) {
   for (size_t i = 0; i < records.size(); ++i) {
     EXPECT_EQ(records[i].sequence, static_cast<int64_t>(i) + 1);
   }
-}
-
-TEST_P(StoreConformance, AScanStartsAfterWhatWasSeen) {
-  const std::vector<Record> records = ManyWinners(6);
-  ASSERT_EQ(store_->Append(records).value(), 6);
-  const std::vector<Record> rest = ScanAll(4);
-  ASSERT_EQ(rest.size(), 2u);
-  EXPECT_EQ(rest[0].uuid, records[4].uuid);
-  EXPECT_EQ(rest[1].uuid, records[5].uuid);
-  EXPECT_TRUE(ScanAll(1000).empty());
-}
-
-TEST_P(StoreConformance, AScanSeesWhatThisStoreAppendedSinceTheLastOne) {
-  ASSERT_TRUE(store_->Append(ManyWinners(1)).ok());
-  EXPECT_EQ(ScanAll(1).size(), 0u);
-  ASSERT_TRUE(store_->Append(ManyWinners(2)).ok());
-  EXPECT_EQ(ScanAll(1).size(), 2u);
-  EXPECT_EQ(store_->Scan(1)->last_sequence, 3);
-}
-
-TEST_P(StoreConformance, AScanGivesOnlyTheKindsAskedForAndStillTheLastSequence) {
-  const std::vector<Record> batch = {
-      NewRecord(StartedSweep()), NewRecord(MeasurementFor(SmallProblem(16))),
-      NewRecord(WinnerFor(SmallProblem(16))), NewRecord(MeasurementFor(SmallProblem(16)))};
-  ASSERT_TRUE(store_->Append(batch).ok());
-  const ScanResult winners = store_->Scan(0, kWinners).value();
-  ASSERT_EQ(winners.records.size(), 1u);
-  EXPECT_EQ(winners.records[0].uuid, batch[2].uuid);
-  EXPECT_EQ(winners.records[0].sequence, 3);
-  EXPECT_EQ(winners.last_sequence, 4);
-  EXPECT_EQ(ScanAll(0, kMeasurements | kSweeps).size(), 3u);
 }
 
 TEST_P(StoreConformance, ARecordIsTakenOnce) {

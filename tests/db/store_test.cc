@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "db/memory_store.h"
+#include "tests/db/scan_conformance.h"
 #include "tests/db/store_conformance.h"
 #include "tests/testing/temp_folder.h"
 
@@ -23,8 +24,8 @@ std::unique_ptr<Store> NewSqliteStore() {
     absl::StatusOr<int> Append(std::span<const Record> batch) override {
       return store->Append(batch);
     }
-    absl::StatusOr<ScanResult> Scan(int64_t since, RecordKinds kinds) override {
-      return store->Scan(since, kinds);
+    absl::StatusOr<ScanResult> Scan(int64_t since, const ScanFilter& filter) override {
+      return store->Scan(since, filter);
     }
     absl::Status Close() override { return store->Close(); }
   };

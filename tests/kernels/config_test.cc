@@ -18,6 +18,7 @@ TEST(Config, TextIsSortedWhateverTheOrderOfSetting) {
   config.Set("cluster", {2, 1});
   EXPECT_EQ(config.Text(), "block_m=128 cluster=2,1 stages=4");
   EXPECT_EQ(ParseConfig("stages=4 cluster=2,1 block_m=128").value(), config);
+  EXPECT_EQ(Config({{"stages", {4}}, {"cluster", {2, 1}}, {"block_m", {128}}}), config);
   EXPECT_EQ(Config().Text(), "");
   EXPECT_TRUE(ParseConfig("").value().empty());
 }
@@ -26,6 +27,16 @@ TEST(Config, SettingAgainReplaces) {
   Config config = {{"stages", 4}};
   config.Set("stages", 5);
   EXPECT_EQ(config, Config({{"stages", 5}}));
+}
+
+TEST(Config, ACopyDoesNotFollowWhatIsSetLater) {
+  const Config original = {{"stages", 4}};
+  Config copy = original;
+  EXPECT_EQ(&copy.entries(), &original.entries()) << "copies share";
+  copy.Set("stages", 5);
+  copy.Set("block_m", 128);
+  EXPECT_EQ(original.Text(), "stages=4");
+  EXPECT_EQ(copy.Text(), "block_m=128 stages=5");
 }
 
 TEST(Config, GetGivesTheFirstIntegerOrTheFallback) {

@@ -21,10 +21,10 @@ class ScriptedStore : public Store {
   absl::StatusOr<int> Append(std::span<const Record> batch) override {
     return store_->Append(batch);
   }
-  absl::StatusOr<ScanResult> Scan(int64_t since, RecordKinds kinds) override {
+  absl::StatusOr<ScanResult> Scan(int64_t since, const ScanFilter& filter) override {
     ++scans_;
     if (failing_) return absl::UnavailableError("the disk is gone");
-    return store_->Scan(since, kinds);
+    return store_->Scan(since, filter);
   }
   absl::Status Close() override { return store_->Close(); }
 

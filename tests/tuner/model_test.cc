@@ -40,6 +40,20 @@ TEST(Model, AFusionGoesOnlyToTheGemmThatCanHaveIt) {
   EXPECT_EQ(fusions_of({0, kGather, kScatter | kScale}).size(), 4u);
 }
 
+TEST(Model, AShapeIsOfTheModelWhoseSizesItHasWhateverIsFused) {
+  const Model qwen = *FindModel("qwen3-30b-a3b");
+  const auto is_of = [&](std::string_view key) {
+    return IsOfModel(ParseProblem(key)->shape, qwen);
+  };
+  EXPECT_TRUE(is_of("forward/bf16/gather/e128/t16x8/n1536/k2048"));
+  EXPECT_TRUE(is_of("forward/fp16-fp32/plain/e128/t16x8/n2048/k768"));
+  EXPECT_TRUE(is_of("forward/bf16/gather/e16/t16x8/n1536/k2048/r16"));  // one rank of eight
+  EXPECT_FALSE(is_of("forward/bf16/gather/e128/t16x8/n1536/k768"));
+  EXPECT_FALSE(is_of("forward/bf16/gather/e128/t16x4/n1536/k2048"));
+  EXPECT_FALSE(is_of("forward/bf16/gather/e48/t16x8/n1536/k2048"));
+  EXPECT_FALSE(is_of("forward/bf16/gather/e256/t16x8/n1536/k2048"));
+}
+
 TEST(Model, EveryKnownModelGivesValidShapes) {
   for (const Model& model : KnownModels()) {
     for (const Shape& shape : ModelShapes(model, {}, Dtype::kBf16)) {

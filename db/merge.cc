@@ -1,0 +1,40 @@
+#include "db/merge.h"
+
+#include <algorithm>
+#include <string>
+#include <tuple>
+
+#include "absl/container/flat_hash_map.h"
+#include "db/snapshot.h"
+#include "kernels/status_macros.h"
+
+namespace moetune {
+namespace {
+
+int64_t TimeOf(const Record& record) {
+  if (const auto* sweep = std::get_if<Sweep>(&record.row)) return sweep->at;
+  if (const auto* winner = std::get_if<Winner>(&record.row)) return winner->measured_at;
+  return std::get<Measurement>(record.row).measured_at;
+}
+
+}  // namespace
+
+absl::StatusOr<int> Merge(std::vector<Record> records, Store& store) {
+  ASSIGN_OR_RETURN(ScanResult scan, store.Scan(0, kWinners));
+  const std::shared_ptr<const Snapshot> snapshot = Snapshot::Fold(nullptr, std::move(scan));
+  using Identity = std::tuple<std::string, Problem, bool>;
+  absl::flat_hash_map<Identity, int64_t> standing_since;
+  for (const std::shared_ptr<const Winner>& winner : snapshot->Winners()) {
+    standing_since[{winner->device.name, winner->problem, winner->estimated}] = winner->measured_at;
+  }
+  std::erase_if(records, [&](const Record& record) {
+    const auto* winner = std::get_if<Winner>(&record.row);
+    if (winner == nullptr) return false;
+    const auto at = standing_since.find({winner->device.name, winner->problem, winner->estimated});
+    return at != standing_since.end() && winner->measured_at < at->second;
+  });
+  std::ranges::stable_sort(records, {}, TimeOf);
+  return store.Append(records);
+}
+
+}  // namespace moetune
