@@ -14,11 +14,21 @@
 
 namespace moetune {
 
+// A tensor of 16-bit elements that a kernel reads through TMA: by boxes of 64 elements (128 bytes,
+// swizzled) along the innermost dimension, which comes first.
+struct TensorView {
+  int rank = 0;            // 0: the kernel does not read it so
+  int64_t sizes[5] = {};   // in elements
+  int64_t pitches[4] = {};  // of dimensions 1 and up, in bytes: multiples of 16
+  int box[5] = {};         // in elements, at most 256 each
+};
+
 // One launch of the entry `moe_kernel`.
 struct Plan {
   int64_t grid[3] = {1, 1, 1};  // CTAs; any zero means that nothing is launched
   int threads = 0;              // per CTA
   int64_t dynamic_shared_bytes = 0;
+  TensorView w, x;  // of those arguments: with a rank, the entry's second parameter is TensorMaps
 };
 
 // How a config covers the output, for the cost model.

@@ -3,7 +3,11 @@
 #include <cuda.h>
 #include <dlfcn.h>
 
+#include <algorithm>
+#include <array>
+
 #include "absl/strings/str_format.h"
+#include "kernels/device/args.h"
 #include "kernels/status_macros.h"
 
 namespace moetune {
@@ -37,6 +41,7 @@ struct Functions {
   decltype(&cuModuleGetFunction) module_function;
   decltype(&cuFuncSetAttribute) function_set_attribute;
   decltype(&cuOccupancyMaxActiveBlocksPerMultiprocessor) resident_ctas;
+  decltype(&cuTensorMapEncodeTiled) tensor_map_encode;  // null in a driver older than Hopper
   decltype(&cuLaunchKernel) launch;
   decltype(&cuStreamCreate) stream_create;
   decltype(&cuStreamDestroy) stream_destroy;
@@ -88,6 +93,8 @@ absl::Status FindMemoryAndModuleFunctions(void* library, Functions& f) {
 }
 
 absl::Status FindStreamFunctions(void* library, Functions& f) {
+  f.tensor_map_encode = reinterpret_cast<decltype(f.tensor_map_encode)>(
+      dlsym(library, "cuTensorMapEncodeTiled"));
   RETURN_IF_ERROR(Find(library, "cuLaunchKernel", f.launch));
   RETURN_IF_ERROR(Find(library, "cuStreamCreate", f.stream_create));
   RETURN_IF_ERROR(Find(library, "cuStreamDestroy_v2", f.stream_destroy));
@@ -200,8 +207,33 @@ int CopyToDevice(DeviceAddress target, const void* source, size_t bytes) {
   return Cuda().stream_synchronize(nullptr);
 }
 
+// What reads past a tensor's end is zero.
+int EncodeMap(const TensorView& view, const void* tensor, TensorMap& map) {
+  static_assert(sizeof(TensorMap) == sizeof(CUtensorMap));
+  if (view.rank == 0) return 0;
+  if (Cuda().tensor_map_encode == nullptr) return CUDA_ERROR_NOT_SUPPORTED;
+  std::array<cuuint64_t, 5> sizes;
+  std::array<cuuint64_t, 4> pitches;
+  std::array<cuuint32_t, 5> box;
+  std::ranges::copy(view.sizes, sizes.begin());
+  std::ranges::copy(view.pitches, pitches.begin());
+  std::ranges::copy(view.box, box.begin());
+  constexpr std::array<cuuint32_t, 5> kSteps = {1, 1, 1, 1, 1};
+  return Cuda().tensor_map_encode(
+      reinterpret_cast<CUtensorMap*>(&map), CU_TENSOR_MAP_DATA_TYPE_BFLOAT16,
+      static_cast<cuuint32_t>(view.rank), const_cast<void*>(tensor), sizes.data(), pitches.data(),
+      box.data(), kSteps.data(), CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+      CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+}
+
 int LaunchPlan(CUfunc_st* function, const Plan& plan, const void* args, CUstream_st* stream) {
-  void* parameters[] = {const_cast<void*>(args)};
+  TensorMaps maps;
+  if (plan.w.rank > 0) {
+    const auto& tensors = *static_cast<const MoeArgs*>(args);
+    if (int code = EncodeMap(plan.w, tensors.w, maps.w)) return code;
+    if (int code = EncodeMap(plan.x, tensors.x, maps.x)) return code;
+  }
+  void* parameters[] = {const_cast<void*>(args), &maps};  // it takes as many as the function has
   return Cuda().launch(
       function, static_cast<unsigned>(plan.grid[0]), static_cast<unsigned>(plan.grid[1]),
       static_cast<unsigned>(plan.grid[2]), static_cast<unsigned>(plan.threads), 1, 1,

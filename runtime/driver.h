@@ -65,6 +65,7 @@ struct DriverApi {
   int (*module_function)(CUfunc_st** function, CUmod_st* module, const char* name);
   int (*function_allow_shared)(CUfunc_st* function, int64_t bytes);
   int (*function_resident_ctas)(int* ctas, CUfunc_st* function, int threads, int64_t shared_bytes);
+  // `args` is the function's parameter: a MoeArgs where the plan names tensor views.
   int (*launch)(CUfunc_st* function, const Plan& plan, const void* args, CUstream_st* stream);
 
   int (*stream_create)(CUstream_st** stream);

@@ -22,6 +22,14 @@ struct MoeArgs {
   long long k;
 };
 
+// How TMA reads a tensor: the driver's opaque CUtensorMap.
+struct alignas(64) TensorMap {
+  unsigned long long words[16];
+};
+struct TensorMaps {
+  TensorMap w, x;
+};
+
 }  // namespace moetune
 
 #endif  // MOETUNE_KERNELS_DEVICE_ARGS_H_

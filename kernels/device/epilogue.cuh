@@ -20,6 +20,35 @@ MOE_DEVICE Output FinishScaled(float accumulator, Weight weight) {
 
 #ifdef __CUDACC__
 
+// Two 16-bit values as one register, the first in the lower half.
+template <typename Output>
+__device__ __forceinline__ unsigned Pack(float low, float high);
+template <>
+__device__ __forceinline__ unsigned Pack<bf16>(float low, float high) {
+  unsigned packed;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(packed) : "f"(high), "f"(low));
+  return packed;
+}
+template <>
+__device__ __forceinline__ unsigned Pack<fp16>(float low, float high) {
+  unsigned packed;
+  asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(packed) : "f"(high), "f"(low));
+  return packed;
+}
+
+// cast(value * weight) of both halves.
+template <typename Output>
+__device__ __forceinline__ unsigned ScalePair(unsigned packed, float low, float high) {
+  const Output first = {static_cast<unsigned short>(packed)};
+  const Output second = {static_cast<unsigned short>(packed >> 16)};
+  return Pack<Output>(ToFloat(first) * low, ToFloat(second) * high);
+}
+
+// silu(gate) * up, for one rounding to follow.
+__device__ __forceinline__ float Swiglu(float gate, float up) {
+  return gate / (1.0f + __expf(-gate)) * up;
+}
+
 // Lane t of each four neighbours gets block t of `blocks`, whole: its own row of 8 columns, 16
 // bytes.
 __device__ __forceinline__ void TransposeQuad(unsigned (&blocks)[4]) {

@@ -1,0 +1,153 @@
+// Tiles whose number of tokens follows the experts: an expert's rows are split evenly into as few
+// tiles as hold them, so no tile is mostly empty. A table of all experts in shared memory, made by
+// the CTA at its start, says which tile is whose. constexpr arithmetic for the host tests.
+#ifndef MOETUNE_KERNELS_DEVICE_EXPERT_TILES_CUH_
+#define MOETUNE_KERNELS_DEVICE_EXPERT_TILES_CUH_
+
+#include "kernels/device/scheduler.cuh"
+
+namespace moetune {
+
+struct TokenSplit {
+  int tiles;
+  int tokens;  // of each tile, a multiple of the granule; fewer rows in the last
+};
+
+// `rows` rows in the fewest tiles of at most `capacity` tokens (a multiple of `granule`).
+MOE_CONSTEXPR TokenSplit SplitTokens(int rows, int capacity, int granule) {
+  if (rows == 0) return {0, 0};
+  const int tiles = (rows + capacity - 1) / capacity;
+  return {tiles, (rows + tiles * granule - 1) / (tiles * granule) * granule};
+}
+
+// One expert of the table. Experts without rows have no tiles.
+struct ExpertTiles {
+  int tiles_end;  // number of tiles up to and with this expert
+  int expert;
+  int first_row;  // in expert order
+  int rows;
+};
+
+// What a CTA makes: `rows` rows of an expert from `first_row` on, times row block `tile_n` of W.
+struct TokenTile {
+  int expert;
+  int first_row;
+  int rows;
+  int tile_n;
+  bool only;  // no other tile reads this block of W
+};
+
+// Tile `index` of an expert; CTA `rank` of a cluster of `cluster` has its share of the tokens.
+// Tiles of the same block of W follow each other.
+MOE_CONSTEXPR TokenTile TileOfTokens(const ExpertTiles& entry, int index, int capacity, int cluster,
+                                     int rank) {
+  const TokenSplit split = SplitTokens(entry.rows, capacity * cluster, 8 * cluster);
+  const int share = split.tokens / cluster;
+  const int begin = index % split.tiles * split.tokens + rank * share;
+  const int left = entry.rows - begin;
+  const int rows = left < 0 ? 0 : left < share ? left : share;
+  return {entry.expert, entry.first_row + begin, rows, index / split.tiles,
+          split.tiles == 1};
+}
+
+#ifdef __CUDACC__
+
+// Makes the table in shared memory: `table` of `experts` entries and as many ints of `scratch`. With
+// `sort` the tiles of most tokens come first, so that those that work side by side are alike and the
+// last wave is cheap. Called by all threads of the CTA; ends with a barrier.
+template <bool sort, typename Count>
+__device__ __forceinline__ void MakeExpertTable(const Count* row_counts, int experts, int tiles_n,
+                                                int capacity, int granule, ExpertTiles* table,
+                                                int* scratch) {
+  const int thread = static_cast<int>(threadIdx.x);
+  const int threads = static_cast<int>(blockDim.x);
+  const int lane = thread % 32;
+  for (int e = thread; e < experts; e += threads) table[e].rows = static_cast<int>(row_counts[e]);
+  __syncthreads();
+  if (thread < 32) {
+    int before = 0;
+    for (int base = 0; base < experts; base += 32) {
+      const int e = base + lane;
+      const int rows = e < experts ? table[e].rows : 0;
+      const int end = before + InclusiveScan(rows, lane);
+      if (e < experts) scratch[e] = end - rows;
+      before = __shfl_sync(0xffffffffu, end, 31);
+    }
+  }
+  __syncthreads();
+  // Each entry moves to its place: registers hold it over the barrier.
+  constexpr int kMost = 8;  // experts a thread: 8 * 256 threads
+  ExpertTiles moved[kMost];
+  int places[kMost];
+#pragma unroll
+  for (int i = 0; i < kMost; ++i) {
+    const int e = thread + i * threads;
+    places[i] = e;
+    if (e >= experts) continue;
+    const int rows = table[e].rows;
+    moved[i] = {0, e, scratch[e], rows};
+    if constexpr (sort) {
+      const int tokens = SplitTokens(rows, capacity, granule).tokens;
+      places[i] = 0;
+      for (int other = 0; other < experts; ++other) {
+        const int others = SplitTokens(table[other].rows, capacity, granule).tokens;
+        places[i] += others > tokens || (others == tokens && other < e);
+      }
+    }
+  }
+  __syncthreads();
+#pragma unroll
+  for (int i = 0; i < kMost; ++i) {
+    if (thread + i * threads < experts) table[places[i]] = moved[i];
+  }
+  __syncthreads();
+  if (thread < 32) {
+    int before = 0;
+    for (int base = 0; base < experts; base += 32) {
+      const int slot = base + lane;
+      const int rows = slot < experts ? table[slot].rows : 0;
+      const int tiles = SplitTokens(rows, capacity, granule).tiles * tiles_n;
+      const int end = before + InclusiveScan(tiles, lane);
+      if (slot < experts) table[slot].tiles_end = end;
+      before = __shfl_sync(0xffffffffu, end, 31);
+    }
+  }
+  __syncthreads();
+}
+
+// Finds tiles in ascending order. Every method is called by all lanes of a warp.
+class TableCursor {
+ public:
+  __device__ __forceinline__ TableCursor(const ExpertTiles* table, int experts)
+      : table_(table), experts_(experts) {}
+
+  // The table's entry that has tile `tile`, not before the last one found, and the tile's index
+  // within it. False past the last tile.
+  __device__ __forceinline__ bool Find(int tile, ExpertTiles& entry, int& index) {
+    const int lane = threadIdx.x % 32;
+    while (first_ < experts_) {
+      const int slot = first_ + lane;
+      const bool past = slot < experts_ && tile < table_[slot].tiles_end;
+      const unsigned owners = __ballot_sync(0xffffffffu, past);
+      if (owners != 0) {
+        const int owner = first_ + __ffs(static_cast<int>(owners)) - 1;
+        entry = table_[owner];
+        index = tile - (owner == 0 ? 0 : table_[owner - 1].tiles_end);
+        return true;
+      }
+      first_ += 32;
+    }
+    return false;
+  }
+
+ private:
+  const ExpertTiles* table_;
+  int experts_;
+  int first_ = 0;
+};
+
+#endif  // __CUDACC__
+
+}  // namespace moetune
+
+#endif  // MOETUNE_KERNELS_DEVICE_EXPERT_TILES_CUH_

@@ -1,0 +1,116 @@
+// wgmma: a warpgroup's product of two tiles in shared memory, for 16-bit operands and fp32
+// accumulators. sm_90a.
+#ifndef MOETUNE_KERNELS_DEVICE_WGMMA_CUH_
+#define MOETUNE_KERNELS_DEVICE_WGMMA_CUH_
+
+#include "kernels/device/numeric.cuh"
+
+namespace moetune {
+
+// The descriptor of a tile whose rows are 128 bytes of k each, under the 128-byte swizzle: groups
+// of 8 rows are 1024 bytes apart. Columns of k further on: add their bytes / 16.
+__device__ __forceinline__ unsigned long long TileDescriptor(unsigned address) {
+  constexpr unsigned long long kSwizzle128 = 1ull << 62;
+  constexpr unsigned long long kGroupPitch = static_cast<unsigned long long>(1024 >> 4) << 32;
+  return kSwizzle128 | kGroupPitch | (1ull << 16) | ((address & 0x3ffff) >> 4);
+}
+
+__device__ __forceinline__ void WgmmaFence() {
+  asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+}
+__device__ __forceinline__ void WgmmaCommit() {
+  asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+}
+template <int PENDING>
+__device__ __forceinline__ void WgmmaWait() {
+  asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(PENDING) : "memory");
+}
+
+// Keeps the compiler from moving accesses of accumulators over this point, as it may where it cannot
+// see that wgmma is still writing them.
+template <int BLOCKS, int COUNT>
+__device__ __forceinline__ void PinRegisters(float (&acc)[BLOCKS][COUNT]) {
+#pragma unroll
+  for (int b = 0; b < BLOCKS; ++b) {
+#pragma unroll
+    for (int i = 0; i < COUNT; ++i) asm volatile("" : "+f"(acc[b][i])::"memory");
+  }
+}
+
+// acc (64 x N) += a (64 x 16) * b (N x 16)ᵀ. Warp w, lane 4g + t holds in acc[4j + 2h + e] row
+// 16w + g + 8h, column 8j + 2t + e.
+template <typename T, int N>
+struct Wgmma;
+
+// Lists of accumulator registers and of the operands that hold them, eight more in each.
+#define MOE_R1 "%0,%1,%2,%3,%4,%5,%6,%7"
+#define MOE_R2 MOE_R1 ",%8,%9,%10,%11,%12,%13,%14,%15"
+#define MOE_R3 MOE_R2 ",%16,%17,%18,%19,%20,%21,%22,%23"
+#define MOE_R4 MOE_R3 ",%24,%25,%26,%27,%28,%29,%30,%31"
+#define MOE_R5 MOE_R4 ",%32,%33,%34,%35,%36,%37,%38,%39"
+#define MOE_R6 MOE_R5 ",%40,%41,%42,%43,%44,%45,%46,%47"
+#define MOE_R7 MOE_R6 ",%48,%49,%50,%51,%52,%53,%54,%55"
+#define MOE_R8 MOE_R7 ",%56,%57,%58,%59,%60,%61,%62,%63"
+#define MOE_R9 MOE_R8 ",%64,%65,%66,%67,%68,%69,%70,%71"
+#define MOE_R10 MOE_R9 ",%72,%73,%74,%75,%76,%77,%78,%79"
+#define MOE_R11 MOE_R10 ",%80,%81,%82,%83,%84,%85,%86,%87"
+#define MOE_R12 MOE_R11 ",%88,%89,%90,%91,%92,%93,%94,%95"
+#define MOE_R13 MOE_R12 ",%96,%97,%98,%99,%100,%101,%102,%103"
+#define MOE_R14 MOE_R13 ",%104,%105,%106,%107,%108,%109,%110,%111"
+#define MOE_R15 MOE_R14 ",%112,%113,%114,%115,%116,%117,%118,%119"
+#define MOE_R16 MOE_R15 ",%120,%121,%122,%123,%124,%125,%126,%127"
+#define MOE_O4(i) "+f"(acc[i]), "+f"(acc[i + 1]), "+f"(acc[i + 2]), "+f"(acc[i + 3])
+#define MOE_O8(i) MOE_O4(i), MOE_O4(i + 4)
+#define MOE_O1 MOE_O8(0)
+#define MOE_O2 MOE_O1, MOE_O8(8)
+#define MOE_O3 MOE_O2, MOE_O8(16)
+#define MOE_O4_ MOE_O3, MOE_O8(24)
+#define MOE_O5 MOE_O4_, MOE_O8(32)
+#define MOE_O6 MOE_O5, MOE_O8(40)
+#define MOE_O7 MOE_O6, MOE_O8(48)
+#define MOE_O8_ MOE_O7, MOE_O8(56)
+#define MOE_O9 MOE_O8_, MOE_O8(64)
+#define MOE_O10 MOE_O9, MOE_O8(72)
+#define MOE_O11 MOE_O10, MOE_O8(80)
+#define MOE_O12 MOE_O11, MOE_O8(88)
+#define MOE_O13 MOE_O12, MOE_O8(96)
+#define MOE_O14 MOE_O13, MOE_O8(104)
+#define MOE_O15 MOE_O14, MOE_O8(112)
+#define MOE_O16 MOE_O15, MOE_O8(120)
+
+#define MOE_WGMMA(T, TYPES, N, A, B, REGISTERS, ...)                                      \
+  template <>                                                                             \
+  struct Wgmma<T, N> {                                                                    \
+    static __device__ __forceinline__ void Run(float (&acc)[N / 2], unsigned long long a, \
+                                               unsigned long long b) {                    \
+      asm volatile("{.reg .pred p; setp.eq.b32 p, 0, 0; wgmma.mma_async.sync.aligned.m64n" #N  \
+                   "k16.f32." TYPES " {" REGISTERS "}, " A ", " B ", p, 1, 1, 0, 0;}"     \
+                   : __VA_ARGS__                                                          \
+                   : "l"(a), "l"(b));                                                     \
+    }                                                                                     \
+  };
+#define MOE_WGMMA_OF(T, TYPES)                                          \
+  MOE_WGMMA(T, TYPES, 8, "%4", "%5", "%0,%1,%2,%3", MOE_O4(0))          \
+  MOE_WGMMA(T, TYPES, 16, "%8", "%9", MOE_R1, MOE_O1)                   \
+  MOE_WGMMA(T, TYPES, 32, "%16", "%17", MOE_R2, MOE_O2)                 \
+  MOE_WGMMA(T, TYPES, 48, "%24", "%25", MOE_R3, MOE_O3)                 \
+  MOE_WGMMA(T, TYPES, 64, "%32", "%33", MOE_R4, MOE_O4_)                \
+  MOE_WGMMA(T, TYPES, 80, "%40", "%41", MOE_R5, MOE_O5)                 \
+  MOE_WGMMA(T, TYPES, 96, "%48", "%49", MOE_R6, MOE_O6)                 \
+  MOE_WGMMA(T, TYPES, 112, "%56", "%57", MOE_R7, MOE_O7)                \
+  MOE_WGMMA(T, TYPES, 128, "%64", "%65", MOE_R8, MOE_O8_)               \
+  MOE_WGMMA(T, TYPES, 144, "%72", "%73", MOE_R9, MOE_O9)                \
+  MOE_WGMMA(T, TYPES, 160, "%80", "%81", MOE_R10, MOE_O10)              \
+  MOE_WGMMA(T, TYPES, 176, "%88", "%89", MOE_R11, MOE_O11)              \
+  MOE_WGMMA(T, TYPES, 192, "%96", "%97", MOE_R12, MOE_O12)              \
+  MOE_WGMMA(T, TYPES, 208, "%104", "%105", MOE_R13, MOE_O13)            \
+  MOE_WGMMA(T, TYPES, 224, "%112", "%113", MOE_R14, MOE_O14)            \
+  MOE_WGMMA(T, TYPES, 240, "%120", "%121", MOE_R15, MOE_O15)            \
+  MOE_WGMMA(T, TYPES, 256, "%128", "%129", MOE_R16, MOE_O16)
+
+MOE_WGMMA_OF(bf16, "bf16.bf16")
+MOE_WGMMA_OF(fp16, "f16.f16")
+
+}  // namespace moetune
+
+#endif  // MOETUNE_KERNELS_DEVICE_WGMMA_CUH_

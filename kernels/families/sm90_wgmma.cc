@@ -1,0 +1,208 @@
+// sm90_wgmma, host half: wgmma fed by TMA and cp.async, for sm_90.
+#include <algorithm>
+
+#include "absl/strings/str_format.h"
+#include "kernels/device/expert_tiles.cuh"
+#include "kernels/family.h"
+#include "kernels/status_macros.h"
+
+namespace moetune {
+namespace {
+
+const Space& Sm90WgmmaSpace() {
+  static const Space space = {{
+      {"block_k", "columns of k per stage", {{64}, {128}}},
+      {"block_m",
+       "most tokens per tile of a CTA",
+       {{8}, {16}, {32}, {64}, {96}, {128}, {160}, {192}, {256}}},
+      {"block_n", "rows of W per tile", {{64}, {128}, {192}, {256}}},
+      {"cluster", "CTAs that share rows of W, half of the tokens each", {{1}, {2}}},
+      {"consumers", "warpgroups that multiply", {{2}, {3}}},
+      {"pingpong", "1: consumers take turns at tiles, 0: they share each", {{0}, {1}}},
+      {"sort", "1: tiles of most tokens first", {{0}, {1}}},
+      {"stages", "of the pipeline", {{3}, {4}, {5}, {6}, {7}, {8}}},
+      {"tail_step", "tokens between the widths that a tile is made in", {{16}, {32}}},
+  }};
+  return space;
+}
+
+// Named barriers, registers and shared memory as the device half lays them out.
+struct Parameters {
+  int64_t block_k, block_m, block_n, cluster, consumers, pingpong, sort, stages, tail_step;
+
+  explicit Parameters(const Config& config)
+      : block_k(config.Get("block_k")),
+        block_m(config.Get("block_m")),
+        block_n(config.Get("block_n")),
+        cluster(config.Get("cluster", 1)),
+        consumers(config.Get("consumers", 1)),
+        pingpong(config.Get("pingpong")),
+        sort(config.Get("sort")),
+        stages(config.Get("stages")),
+        tail_step(config.Get("tail_step")) {}
+
+  int64_t threads() const { return 128 * (1 + consumers); }
+  int64_t groups() const { return pingpong != 0 ? 1 : consumers; }  // that share a tile
+  int64_t blocks() const { return block_n / (64 * groups()); }      // of 64 rows of W, of a group
+  int64_t accumulators() const { return blocks() * block_m / 2; }   // a thread
+  int64_t stage_bytes() const { return (block_m + block_n) * block_k * 2; }
+
+  int64_t SharedBytes(const Shape& shape, int64_t of_stages) const {
+    const int64_t columns = (shape.Has(kSwiglu) ? 32 : 64) * blocks();
+    const int64_t staging = consumers * 2 * std::min<int64_t>(block_m, 16) * (columns * 2 + 16);
+    const int64_t targets = consumers * block_m * 8;
+    constexpr int64_t kTableEntry = sizeof(ExpertTiles) + sizeof(int);
+    return of_stages * (stage_bytes() + 16) + staging + targets + shape.experts * kTableEntry;
+  }
+};
+
+// What MakeExpertTable holds in registers: 8 experts a thread.
+constexpr int64_t kMostExperts = 8 * 384;
+// Sorting compares all pairs of experts in every CTA.
+constexpr int64_t kMostSorted = 1024;
+
+absl::Status Illegal(std::string_view rule) {
+  return absl::InvalidArgumentError(absl::StrFormat("sm90_wgmma: %s", rule));
+}
+
+absl::Status CheckProblem(const Shape& shape) {
+  if (shape.dtype == Dtype::kFp32) return Illegal("operands are bf16 or fp16");
+  if (shape.k % 8 != 0) {
+    return Illegal(absl::StrFormat("k %d is no multiple of 8: TMA takes pitches of 16 bytes",
+                                   shape.k));
+  }
+  if (shape.Has(kSwiglu) && shape.n % 16 != 0) {
+    return Illegal(absl::StrFormat("n %d is no multiple of 16: swiglu reads 8 rows of gate beside "
+                                   "8 of up",
+                                   shape.n));
+  }
+  if (shape.experts > kMostExperts) {
+    return Illegal(absl::StrFormat("%d experts; at most %d", shape.experts, kMostExperts));
+  }
+  return absl::OkStatus();
+}
+
+// What the kernel can run at all.
+absl::Status CheckKernel(const Parameters& p, const Shape& shape, const DeviceSpec& device) {
+  if (p.pingpong != 0 && p.consumers != 2) return Illegal("pingpong takes two consumers");
+  if (p.block_n % (64 * p.groups()) != 0) {
+    return Illegal(absl::StrFormat("block_n %d is no multiple of 64 for each of %d warpgroups",
+                                   p.block_n, p.groups()));
+  }
+  const int64_t most = p.consumers == 3 ? 96 : 128;
+  if (p.accumulators() > most) {
+    return Illegal(absl::StrFormat("%d accumulators a thread; with %d consumers at most %d",
+                                   p.accumulators(), p.consumers, most));
+  }
+  const int64_t bytes = p.SharedBytes(shape, p.stages);
+  if (bytes > device.shared_bytes_per_block) {
+    return Illegal(absl::StrFormat("it takes %d bytes of shared memory; %s has %d", bytes,
+                                   device.name, device.shared_bytes_per_block));
+  }
+  return absl::OkStatus();
+}
+
+// What runs, but is never the best.
+absl::Status CheckWorthwhile(const Parameters& p, const Shape& shape, const DeviceSpec& device) {
+  if (p.stages < 8 && p.SharedBytes(shape, p.stages + 1) <= device.shared_bytes_per_block) {
+    return Illegal("a deeper pipeline fits");
+  }
+  if (p.blocks() > 2) return Illegal("a warpgroup has at most 128 rows of W");
+  if (p.tail_step > 16 && p.block_m <= 64) return Illegal("tail_step 32 serves wide tiles");
+  if (p.block_m < 64 && (p.pingpong != 0 || p.consumers == 3 || p.cluster == 2)) {
+    return Illegal("narrow tiles wait for memory: two consumers share them, without a cluster");
+  }
+  if (p.sort != 0 && shape.experts > kMostSorted) {
+    return Illegal(absl::StrFormat("sorting %d experts; at most %d", shape.experts, kMostSorted));
+  }
+  return absl::OkStatus();
+}
+
+int64_t MostTiles(const Problem& problem, const Parameters& p) {
+  return MaxRowTiles(problem.rows, problem.shape.experts, p.block_m * p.cluster) *
+         CeilDiv(problem.shape.n, p.block_n);
+}
+
+absl::Status Check(const Problem& problem, const Config& config, const DeviceSpec& device) {
+  const Parameters p(config);
+  if (device.compute_capability != 90) return Illegal("wgmma is an instruction of sm_90 alone");
+  RETURN_IF_ERROR(CheckProblem(problem.shape));
+  RETURN_IF_ERROR(CheckKernel(p, problem.shape, device));
+  RETURN_IF_ERROR(CheckWorthwhile(p, problem.shape, device));
+  const int64_t tiles = MostTiles(problem, p);
+  if (tiles > kMaxSize) {
+    return Illegal(absl::StrFormat("%d tiles; at most %d are counted", tiles, kMaxSize));
+  }
+  return absl::OkStatus();
+}
+
+// W: (k, n, experts), or with swiglu 8 rows of gate and 8 of up in turn.
+TensorView ViewOfW(const Shape& s, const Parameters& p) {
+  const int64_t row = s.k * 2;
+  if (s.Has(kSwiglu)) {
+    return {.rank = 5,
+            .sizes = {s.k, 8, 2, s.n / 16, s.experts},
+            .pitches = {row, s.n / 2 * row, 8 * row, s.n * row},
+            .box = {64, 8, 2, static_cast<int>(p.block_n / 16 / p.cluster), 1}};
+  }
+  return {.rank = 3,
+          .sizes = {s.k, s.n, s.experts},
+          .pitches = {row, s.n * row},
+          .box = {64, static_cast<int>(p.block_n / p.cluster), 1}};
+}
+
+Plan MakePlan(const Problem& problem, const Config& config, const DeviceSpec& device,
+              const KernelFacts&) {
+  const Parameters p(config);
+  const Shape& shape = problem.shape;
+  Plan plan;
+  plan.threads = static_cast<int>(p.threads());
+  plan.dynamic_shared_bytes = p.SharedBytes(shape, p.stages);
+  plan.cluster = static_cast<int>(p.cluster);
+  const int64_t clusters = std::min(MostTiles(problem, p), device.sm_count / p.cluster);
+  plan.grid[0] = clusters * p.cluster;
+  plan.w = ViewOfW(shape, p);
+  if (!shape.Has(kGather)) {
+    plan.x = {.rank = 2,
+              .sizes = {shape.k, problem.rows},
+              .pitches = {shape.k * 2},
+              .box = {64, static_cast<int>(std::min<int64_t>(p.block_m, 16))}};
+  }
+  return plan;
+}
+
+Tile TileOf(const Config& config) {
+  const Parameters p(config);
+  return {p.block_m, p.block_n, p.block_k * (p.stages - 1)};
+}
+
+// The tensor cores' rate, less what reading operands from shared memory takes: 128 bytes a clock,
+// against 2,048 multiply-adds a clock.
+double Tflops(const Config& config, const DeviceSpec& device) {
+  const Parameters p(config);
+  const auto blocks = static_cast<double>(p.blocks());
+  const auto tokens = static_cast<double>(p.block_m);
+  const double mma_clocks = blocks * 64 * tokens * 16 / 2048;
+  const double shared_clocks = blocks * (64 + tokens) * 32 / 128;
+  const double l2_clocks = static_cast<double>(p.block_n / p.cluster + p.block_m) * 32 / 40 /
+                           static_cast<double>(p.groups());
+  const double fed = std::max({mma_clocks, shared_clocks, l2_clocks});
+  return 0.95 * device.matrix_tflops * mma_clocks / fed;
+}
+
+}  // namespace
+
+extern const Family kSm90WgmmaFamily;
+const Family kSm90WgmmaFamily = {
+    .name = "sm90_wgmma",
+    .summary = "wgmma fed by TMA and cp.async: bf16 and fp16, k a multiple of 8, Hopper only",
+    .source = "kernels/families/sm90_wgmma.cuh",
+    .min_compute_capability = 90,
+    .space = Sm90WgmmaSpace,
+    .check = Check,
+    .plan = MakePlan,
+    .tile = TileOf,
+    .tflops = Tflops,
+};
+
+}  // namespace moetune
