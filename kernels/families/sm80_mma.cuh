@@ -351,7 +351,8 @@ __device__ __forceinline__ int LiveTiles(const RowTile& rows, int warp_m) {
 
 }  // namespace moetune
 
-extern "C" __global__ void __launch_bounds__(moetune::kThreads)
+// One CTA an SM is asked for: where it is free, the compiler spills to let in more of them.
+extern "C" __global__ void __launch_bounds__(moetune::kThreads, 1)
     moe_kernel(const __grid_constant__ moetune::MoeArgs args) {
   using namespace moetune;
   const unsigned stages = DynamicSharedMemory();
