@@ -110,7 +110,13 @@ double EstimateUs(const Problem& problem, const Candidate& candidate, const Devi
   const double reachable_gbps = std::min(device.copy_gbps, in_flight / (kLatencyUs * 1e3));
   const double memory_us = std::max(memory_bytes / (reachable_gbps * 1e3),
                                     l2_bytes / (device.copy_gbps * kL2OverMemory * 1e3));
-  return kLaunchUs + std::max(compute_us, memory_us) + kNotHidden * std::min(compute_us, memory_us);
+  double us =
+      kLaunchUs + std::max(compute_us, memory_us) + kNotHidden * std::min(compute_us, memory_us);
+  if (plan.combine_ctas > 0) {  // the workspace is written and read
+    const auto workspace_bytes = static_cast<double>(WorkspaceBytes(problem));
+    us += kLaunchUs + 2 * workspace_bytes / (device.copy_gbps * 1e3);
+  }
+  return us;
 }
 
 double FloorUs(const Problem& problem, int64_t touched_experts, const DeviceSpec& device) {

@@ -37,7 +37,8 @@ std::vector<Instance> EveryInstance() {
 std::vector<Problem> EveryKind() {
   std::vector<Problem> problems;
   for (const std::string dtype : {"bf16", "fp16", "fp32", "bf16-fp32", "fp16-fp32"}) {
-    for (const std::string fusions : {"plain", "gather", "scatter", "scatter+scale"}) {
+    for (const std::string fusions : {"plain", "gather", "scatter", "scatter+scale", "swiglu",
+                                      "gather+swiglu", "gather+swiglu+preact", "combine"}) {
       problems.push_back(
           ProblemOf("forward/" + dtype + "/" + fusions + "/e128/t1024x8/n1536/k2048"));
     }
@@ -77,7 +78,7 @@ class FamilyContract : public testing::TestWithParam<Instance> {
 TEST_P(FamilyContract, LegalConfigsCompileWithoutSpillsOrStack) {
   const absl::StatusOr<const NvrtcApi*> nvrtc = OpenNvrtc();
   if (!nvrtc.ok()) GTEST_SKIP() << nvrtc.status();
-  constexpr int kSamples = 4;
+  constexpr int kSamples = 6;
   for (int sample = 0; sample < kSamples;) {
     const Problem problem = OneOf(EveryKind());
     const std::vector<Config> legal = EnumerateLegal(family(), problem, device_);

@@ -174,9 +174,8 @@ TEST_P(EmulatedSm80Mma, GivesTheProductAndWritesNothingElse) {
     GuardedBytes y = launch.PoisonedOutput();
     const MoeArgs args = launch.Args(y);
     const Plan plan = Sm80Mma().plan(problem, test.config, device, {.resident_ctas = 1});
-    const absl::Status status = cuda_emulator::Launch(
-        plan, [&] { test.kernel(args); },
-        repeat % 2 == 0 ? ThreadOrder::kAscending : ThreadOrder::kDescending);
+    const absl::Status status = RunCase(
+        test, plan, args, repeat % 2 == 0 ? ThreadOrder::kAscending : ThreadOrder::kDescending);
     ASSERT_TRUE(status.ok()) << status;
     ExpectNear(y, launch.Expected(), launch.PoisonedOutput(), problem);
   }
