@@ -40,10 +40,13 @@ int MaxThreadsPerSm(int compute_capability) {
 struct Work {
   double touched_experts = 0;
   double row_tiles = 0;
+  double rows_made = 0;  // by all of them, those past an expert's end included
 };
 
-// Experts with rows, and row tiles, that `problem` is expected to have.
-Work ExpectedWork(const Problem& problem, double block_m) {
+// What `problem` is expected to have of these.
+Work ExpectedWork(const Problem& problem, const Tile& tile) {
+  const auto block_m = static_cast<double>(tile.m);
+  const auto step_m = static_cast<double>(tile.step_m);
   const double experts = static_cast<double>(problem.shape.experts);
   const double mean = static_cast<double>(problem.rows) / experts;
   const bool balanced = problem.routing.kinds == kBalanced;
@@ -56,9 +59,11 @@ Work ExpectedWork(const Problem& problem, double block_m) {
     const double tiles = std::max(1.0, rows / touched / block_m + (balanced ? 0.0 : 0.5));
     work.touched_experts += touched;
     work.row_tiles += touched * tiles;
+    const double made = tile.step_m > 0 ? rows / touched + tiles * step_m / 2 : tiles * block_m;
+    work.rows_made += touched * std::min(made, tiles * block_m);
   }
   const double share = experts / static_cast<double>(kLoadQuantiles.size());
-  return {work.touched_experts * share, work.row_tiles * share};
+  return {work.touched_experts * share, work.row_tiles * share, work.rows_made * share};
 }
 
 }  // namespace
@@ -89,16 +94,18 @@ double EstimateUs(const Problem& problem, const Candidate& candidate, const Devi
   const auto n = static_cast<double>(tile.n);
   const auto k = static_cast<double>(shape.k);
 
-  const Work work = ExpectedWork(problem, m);
+  const Work work = ExpectedWork(problem, tile);
   const double tiles = work.row_tiles * std::ceil(static_cast<double>(shape.n) / n);
-  const double sms = device.sm_count;
+  const double sms = std::floor(static_cast<double>(device.sm_count) /
+                                static_cast<double>(tile.ctas));  // or groups of as many
   const double resident = std::min<double>(
       known.resident_ctas > 0 ? known.resident_ctas : ResidentCtas(device, plan, known.registers),
       std::ceil(tiles / sms));
   const double waves = std::ceil(tiles / (sms * resident));
 
   const double sm_tflops = family.tflops(candidate.config, device) / sms;
-  const double tile_us = 2 * m * n * k / (sm_tflops * 1e6) + kTileOverheadUs;
+  const double made_m = work.rows_made / work.row_tiles;
+  const double tile_us = 2 * made_m * n * k / (sm_tflops * 1e6) + kTileOverheadUs;
   const double compute_us = waves * resident * tile_us;
 
   const int bytes = DtypeBytes(shape.dtype);
@@ -128,7 +135,8 @@ double FloorUs(const Problem& problem, int64_t touched_experts, const DeviceSpec
 }
 
 double FloorUs(const Problem& problem, const DeviceSpec& device) {
-  return FloorUs(problem, std::llround(ExpectedWork(problem, 1e9).touched_experts), device);
+  return FloorUs(problem, std::llround(ExpectedWork(problem, Tile{.m = kMaxSize}).touched_experts),
+                 device);
 }
 
 absl::StatusOr<Candidate> DefaultCandidate(const Problem& problem, const DeviceSpec& device) {

@@ -17,10 +17,10 @@ namespace moetune {
 // A tensor of 16-bit elements that a kernel reads through TMA: by boxes of 64 elements (128 bytes,
 // swizzled) along the innermost dimension, which comes first.
 struct TensorView {
-  int rank = 0;            // 0: the kernel does not read it so
-  int64_t sizes[5] = {};   // in elements
+  int rank = 0;             // 0: the kernel does not read it so
+  int64_t sizes[5] = {};    // in elements
   int64_t pitches[4] = {};  // of dimensions 1 and up, in bytes: multiples of 16
-  int box[5] = {};         // in elements, at most 256 each
+  int box[5] = {};          // in elements, at most 256 each
 };
 
 // One launch of the entry `moe_kernel`, and after it one of `moe_combine` (device/combine.cuh).
@@ -34,7 +34,9 @@ struct Plan {
 
 // How a config covers the output, for the cost model.
 struct Tile {
-  int64_t m = 0, n = 0, k = 0;
+  int64_t m = 0, n = 0, k = 0;  // k: that are under way at once
+  int64_t step_m = 0;  // rows are made in multiples of it and split evenly over tiles; 0: all m are
+  int64_t ctas = 1;    // that make it together
 };
 
 struct Family {

@@ -7,6 +7,7 @@ namespace moetune {
 extern const Op kForwardOp;
 extern const Family kReferenceFamily;
 extern const Family kSm80MmaFamily;
+extern const Family kSm90WgmmaFamily;
 
 namespace {
 
@@ -17,6 +18,7 @@ constexpr const Op* kOps[] = {
 constexpr const Family* kFamilies[] = {
     &kReferenceFamily,
     &kSm80MmaFamily,
+    &kSm90WgmmaFamily,
 };
 
 }  // namespace

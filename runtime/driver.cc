@@ -93,8 +93,8 @@ absl::Status FindMemoryAndModuleFunctions(void* library, Functions& f) {
 }
 
 absl::Status FindStreamFunctions(void* library, Functions& f) {
-  f.tensor_map_encode = reinterpret_cast<decltype(f.tensor_map_encode)>(
-      dlsym(library, "cuTensorMapEncodeTiled"));
+  f.tensor_map_encode =
+      reinterpret_cast<decltype(f.tensor_map_encode)>(dlsym(library, "cuTensorMapEncodeTiled"));
   RETURN_IF_ERROR(Find(library, "cuLaunchKernel", f.launch));
   RETURN_IF_ERROR(Find(library, "cuStreamCreate", f.stream_create));
   RETURN_IF_ERROR(Find(library, "cuStreamDestroy_v2", f.stream_destroy));

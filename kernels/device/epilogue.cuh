@@ -18,16 +18,21 @@ MOE_DEVICE Output FinishScaled(float accumulator, Weight weight) {
   return FromFloat<Output>(ToFloat(FromFloat<Output>(accumulator)) * ToFloat(weight));
 }
 
-// cast(silu(gate) * up), silu(g) = g / (1 + exp(-g)): one rounding to the output. The device's
-// approximate exponential and quotient are off by about 2^-20, far less than that rounding.
-template <typename Output>
-MOE_DEVICE Output FinishSwiglu(float gate, float up) {
+// silu(gate) * up, silu(g) = g / (1 + exp(-g)), in fp32. The device's approximate exponential and
+// quotient are off by about 2^-20, far less than the rounding that follows.
+MOE_DEVICE float Swiglu(float gate, float up) {
 #ifdef __CUDA_ARCH__
   const float silu = __fdividef(gate, 1.0f + __expf(-gate));
 #else
   const float silu = gate / (1.0f + std::exp(-gate));
 #endif
-  return FromFloat<Output>(silu * up);
+  return silu * up;
+}
+
+// cast(silu(gate) * up): one rounding to the output.
+template <typename Output>
+MOE_DEVICE Output FinishSwiglu(float gate, float up) {
+  return FromFloat<Output>(Swiglu(gate, up));
 }
 
 #ifdef __CUDACC__
@@ -54,11 +59,6 @@ __device__ __forceinline__ unsigned ScalePair(unsigned packed, float low, float 
   const Output first = {static_cast<unsigned short>(packed)};
   const Output second = {static_cast<unsigned short>(packed >> 16)};
   return Pack<Output>(ToFloat(first) * low, ToFloat(second) * high);
-}
-
-// silu(gate) * up, for one rounding to follow.
-__device__ __forceinline__ float Swiglu(float gate, float up) {
-  return gate / (1.0f + __expf(-gate)) * up;
 }
 
 // Lane t of each four neighbours gets block t of `blocks`, whole: its own row of 8 columns, 16

@@ -46,15 +46,14 @@ MOE_CONSTEXPR TokenTile TileOfTokens(const ExpertTiles& entry, int index, int ca
   const int begin = index % split.tiles * split.tokens + rank * share;
   const int left = entry.rows - begin;
   const int rows = left < 0 ? 0 : left < share ? left : share;
-  return {entry.expert, entry.first_row + begin, rows, index / split.tiles,
-          split.tiles == 1};
+  return {entry.expert, entry.first_row + begin, rows, index / split.tiles, split.tiles == 1};
 }
 
 #ifdef __CUDACC__
 
-// Makes the table in shared memory: `table` of `experts` entries and as many ints of `scratch`. With
-// `sort` the tiles of most tokens come first, so that those that work side by side are alike and the
-// last wave is cheap. Called by all threads of the CTA; ends with a barrier.
+// Makes the table in shared memory: `table` of `experts` entries and as many ints of `scratch`.
+// With `sort` the tiles of most tokens come first, so that those that work side by side are alike
+// and the last wave is cheap. Called by all threads of the CTA; ends with a barrier.
 template <bool sort, typename Count>
 __device__ __forceinline__ void MakeExpertTable(const Count* row_counts, int experts, int tiles_n,
                                                 int capacity, int granule, ExpertTiles* table,

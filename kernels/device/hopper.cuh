@@ -10,9 +10,7 @@ namespace moetune {
 // One lane of a converged warp.
 __device__ __forceinline__ bool ElectOne() {
   unsigned elected;
-  asm volatile(
-      "{.reg .pred p; elect.sync _|p, 0xffffffff; selp.u32 %0, 1, 0, p;}"
-      : "=r"(elected));
+  asm volatile("{.reg .pred p; elect.sync _|p, 0xffffffff; selp.u32 %0, 1, 0, p;}" : "=r"(elected));
   return elected != 0;
 }
 
@@ -71,8 +69,8 @@ __device__ __forceinline__ int ClusterRank() {
   return rank;
 }
 __device__ __forceinline__ void ClusterSync() {
-  asm volatile("barrier.cluster.arrive.release.aligned; barrier.cluster.wait.acquire.aligned;" :::
-                   "memory");
+  asm volatile("barrier.cluster.arrive.release.aligned; barrier.cluster.wait.acquire.aligned;" ::
+                   : "memory");
 }
 
 // ---- registers of a warpgroup
@@ -151,40 +149,20 @@ __device__ __forceinline__ void MulticastBox5(unsigned target, const TensorMap& 
                                               int c3, int c4) {
   asm volatile(
       "cp.async.bulk.tensor.5d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
-      ".multicast::cluster.L2::cache_hint [%0], [%1, {%5, %6, %7, %8, %9}], [%2], %3, %4;" ::
-          "r"(target),
+      ".multicast::cluster.L2::cache_hint [%0], [%1, {%5, %6, %7, %8, %9}], [%2], %3, %4;" ::"r"(
+          target),
       "l"(&map), "r"(barrier), "h"(mask), "l"(policy), "r"(c0), "r"(c1), "r"(c2), "r"(c3), "r"(c4)
       : "memory");
-}
-
-// Copies bytes (a multiple of 16) from shared to global memory, as part of this thread's bulk
-// group.
-__device__ __forceinline__ void StoreBulk(void* target, unsigned source, int bytes) {
-  asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;" ::"l"(target),
-               "r"(source), "r"(bytes)
-               : "memory");
-}
-__device__ __forceinline__ void StoreBulkCommit() {
-  asm volatile("cp.async.bulk.commit_group;" ::: "memory");
-}
-// Waits until at most PENDING of this thread's latest groups still read shared memory.
-template <int PENDING>
-__device__ __forceinline__ void StoreBulkWaitRead() {
-  asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(PENDING) : "memory");
-}
-template <int PENDING>
-__device__ __forceinline__ void StoreBulkWait() {
-  asm volatile("cp.async.bulk.wait_group %0;" ::"n"(PENDING) : "memory");
 }
 
 // ---- stmatrix: 8x8 matrices of 16-bit elements, transposed: element (row, column) of lane
 // 4 * row + column / 2 goes to 16-byte row `column`. Lanes 8i..8i+7 give the row addresses of
 // matrix i.
 __device__ __forceinline__ void StoreMatrixTransposed(unsigned address, const unsigned (&m)[4]) {
-  asm volatile("stmatrix.sync.aligned.m8n8.x4.trans.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(
-                   address),
-               "r"(m[0]), "r"(m[1]), "r"(m[2]), "r"(m[3])
-               : "memory");
+  asm volatile(
+      "stmatrix.sync.aligned.m8n8.x4.trans.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(address),
+      "r"(m[0]), "r"(m[1]), "r"(m[2]), "r"(m[3])
+      : "memory");
 }
 __device__ __forceinline__ void StoreMatrixTransposed(unsigned address, const unsigned (&m)[2]) {
   asm volatile("stmatrix.sync.aligned.m8n8.x2.trans.shared.b16 [%0], {%1, %2};" ::"r"(address),
@@ -194,6 +172,13 @@ __device__ __forceinline__ void StoreMatrixTransposed(unsigned address, const un
 __device__ __forceinline__ void StoreMatrixTransposed(unsigned address, const unsigned (&m)[1]) {
   asm volatile("stmatrix.sync.aligned.m8n8.x1.trans.shared.b16 [%0], {%1};" ::"r"(address),
                "r"(m[0])
+               : "memory");
+}
+
+__device__ __forceinline__ void LoadShared16(unsigned (&words)[4], unsigned address) {
+  asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(words[0]), "=r"(words[1]), "=r"(words[2]), "=r"(words[3])
+               : "r"(address)
                : "memory");
 }
 

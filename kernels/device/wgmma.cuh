@@ -26,8 +26,8 @@ __device__ __forceinline__ void WgmmaWait() {
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(PENDING) : "memory");
 }
 
-// Keeps the compiler from moving accesses of accumulators over this point, as it may where it cannot
-// see that wgmma is still writing them.
+// Keeps the compiler from moving accesses of accumulators over this point, as it may where it
+// cannot see that wgmma is still writing them.
 template <int BLOCKS, int COUNT>
 __device__ __forceinline__ void PinRegisters(float (&acc)[BLOCKS][COUNT]) {
 #pragma unroll
@@ -78,34 +78,34 @@ struct Wgmma;
 #define MOE_O15 MOE_O14, MOE_O8(112)
 #define MOE_O16 MOE_O15, MOE_O8(120)
 
-#define MOE_WGMMA(T, TYPES, N, A, B, REGISTERS, ...)                                      \
-  template <>                                                                             \
-  struct Wgmma<T, N> {                                                                    \
-    static __device__ __forceinline__ void Run(float (&acc)[N / 2], unsigned long long a, \
-                                               unsigned long long b) {                    \
-      asm volatile("{.reg .pred p; setp.eq.b32 p, 0, 0; wgmma.mma_async.sync.aligned.m64n" #N  \
-                   "k16.f32." TYPES " {" REGISTERS "}, " A ", " B ", p, 1, 1, 0, 0;}"     \
-                   : __VA_ARGS__                                                          \
-                   : "l"(a), "l"(b));                                                     \
-    }                                                                                     \
+#define MOE_WGMMA(T, TYPES, N, A, B, REGISTERS, ...)                                          \
+  template <>                                                                                 \
+  struct Wgmma<T, N> {                                                                        \
+    static __device__ __forceinline__ void Run(float (&acc)[N / 2], unsigned long long a,     \
+                                               unsigned long long b) {                        \
+      asm volatile("{.reg .pred p; setp.eq.b32 p, 0, 0; wgmma.mma_async.sync.aligned.m64n" #N \
+                   "k16.f32." TYPES " {" REGISTERS "}, " A ", " B ", p, 1, 1, 0, 0;}"         \
+                   : __VA_ARGS__                                                              \
+                   : "l"(a), "l"(b));                                                         \
+    }                                                                                         \
   };
-#define MOE_WGMMA_OF(T, TYPES)                                          \
-  MOE_WGMMA(T, TYPES, 8, "%4", "%5", "%0,%1,%2,%3", MOE_O4(0))          \
-  MOE_WGMMA(T, TYPES, 16, "%8", "%9", MOE_R1, MOE_O1)                   \
-  MOE_WGMMA(T, TYPES, 32, "%16", "%17", MOE_R2, MOE_O2)                 \
-  MOE_WGMMA(T, TYPES, 48, "%24", "%25", MOE_R3, MOE_O3)                 \
-  MOE_WGMMA(T, TYPES, 64, "%32", "%33", MOE_R4, MOE_O4_)                \
-  MOE_WGMMA(T, TYPES, 80, "%40", "%41", MOE_R5, MOE_O5)                 \
-  MOE_WGMMA(T, TYPES, 96, "%48", "%49", MOE_R6, MOE_O6)                 \
-  MOE_WGMMA(T, TYPES, 112, "%56", "%57", MOE_R7, MOE_O7)                \
-  MOE_WGMMA(T, TYPES, 128, "%64", "%65", MOE_R8, MOE_O8_)               \
-  MOE_WGMMA(T, TYPES, 144, "%72", "%73", MOE_R9, MOE_O9)                \
-  MOE_WGMMA(T, TYPES, 160, "%80", "%81", MOE_R10, MOE_O10)              \
-  MOE_WGMMA(T, TYPES, 176, "%88", "%89", MOE_R11, MOE_O11)              \
-  MOE_WGMMA(T, TYPES, 192, "%96", "%97", MOE_R12, MOE_O12)              \
-  MOE_WGMMA(T, TYPES, 208, "%104", "%105", MOE_R13, MOE_O13)            \
-  MOE_WGMMA(T, TYPES, 224, "%112", "%113", MOE_R14, MOE_O14)            \
-  MOE_WGMMA(T, TYPES, 240, "%120", "%121", MOE_R15, MOE_O15)            \
+#define MOE_WGMMA_OF(T, TYPES)                                 \
+  MOE_WGMMA(T, TYPES, 8, "%4", "%5", "%0,%1,%2,%3", MOE_O4(0)) \
+  MOE_WGMMA(T, TYPES, 16, "%8", "%9", MOE_R1, MOE_O1)          \
+  MOE_WGMMA(T, TYPES, 32, "%16", "%17", MOE_R2, MOE_O2)        \
+  MOE_WGMMA(T, TYPES, 48, "%24", "%25", MOE_R3, MOE_O3)        \
+  MOE_WGMMA(T, TYPES, 64, "%32", "%33", MOE_R4, MOE_O4_)       \
+  MOE_WGMMA(T, TYPES, 80, "%40", "%41", MOE_R5, MOE_O5)        \
+  MOE_WGMMA(T, TYPES, 96, "%48", "%49", MOE_R6, MOE_O6)        \
+  MOE_WGMMA(T, TYPES, 112, "%56", "%57", MOE_R7, MOE_O7)       \
+  MOE_WGMMA(T, TYPES, 128, "%64", "%65", MOE_R8, MOE_O8_)      \
+  MOE_WGMMA(T, TYPES, 144, "%72", "%73", MOE_R9, MOE_O9)       \
+  MOE_WGMMA(T, TYPES, 160, "%80", "%81", MOE_R10, MOE_O10)     \
+  MOE_WGMMA(T, TYPES, 176, "%88", "%89", MOE_R11, MOE_O11)     \
+  MOE_WGMMA(T, TYPES, 192, "%96", "%97", MOE_R12, MOE_O12)     \
+  MOE_WGMMA(T, TYPES, 208, "%104", "%105", MOE_R13, MOE_O13)   \
+  MOE_WGMMA(T, TYPES, 224, "%112", "%113", MOE_R14, MOE_O14)   \
+  MOE_WGMMA(T, TYPES, 240, "%120", "%121", MOE_R15, MOE_O15)   \
   MOE_WGMMA(T, TYPES, 256, "%128", "%129", MOE_R16, MOE_O16)
 
 MOE_WGMMA_OF(bf16, "bf16.bf16")

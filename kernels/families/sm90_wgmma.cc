@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_format.h"
+#include "kernels/device/combine.cuh"
 #include "kernels/device/expert_tiles.cuh"
 #include "kernels/family.h"
 #include "kernels/status_macros.h"
@@ -68,13 +69,14 @@ absl::Status Illegal(std::string_view rule) {
 absl::Status CheckProblem(const Shape& shape) {
   if (shape.dtype == Dtype::kFp32) return Illegal("operands are bf16 or fp16");
   if (shape.k % 8 != 0) {
-    return Illegal(absl::StrFormat("k %d is no multiple of 8: TMA takes pitches of 16 bytes",
-                                   shape.k));
+    return Illegal(
+        absl::StrFormat("k %d is no multiple of 8: TMA takes pitches of 16 bytes", shape.k));
   }
   if (shape.Has(kSwiglu) && shape.n % 16 != 0) {
-    return Illegal(absl::StrFormat("n %d is no multiple of 16: swiglu reads 8 rows of gate beside "
-                                   "8 of up",
-                                   shape.n));
+    return Illegal(
+        absl::StrFormat("n %d is no multiple of 16: swiglu reads 8 rows of gate beside "
+                        "8 of up",
+                        shape.n));
   }
   if (shape.experts > kMostExperts) {
     return Illegal(absl::StrFormat("%d experts; at most %d", shape.experts, kMostExperts));
@@ -158,9 +160,9 @@ Plan MakePlan(const Problem& problem, const Config& config, const DeviceSpec& de
   Plan plan;
   plan.threads = static_cast<int>(p.threads());
   plan.dynamic_shared_bytes = p.SharedBytes(shape, p.stages);
-  plan.cluster = static_cast<int>(p.cluster);
   const int64_t clusters = std::min(MostTiles(problem, p), device.sm_count / p.cluster);
   plan.grid[0] = clusters * p.cluster;
+  if (shape.Has(kCombine)) plan.combine_ctas = CombineCtas(problem.tokens, shape.n);
   plan.w = ViewOfW(shape, p);
   if (!shape.Has(kGather)) {
     plan.x = {.rank = 2,
@@ -173,7 +175,11 @@ Plan MakePlan(const Problem& problem, const Config& config, const DeviceSpec& de
 
 Tile TileOf(const Config& config) {
   const Parameters p(config);
-  return {p.block_m, p.block_n, p.block_k * (p.stages - 1)};
+  return {.m = p.block_m * p.cluster,
+          .n = p.block_n,
+          .k = p.block_k * (p.stages - 1),
+          .step_m = p.block_m < 64 ? p.block_m : p.block_m / 4 * p.cluster,
+          .ctas = p.cluster};
 }
 
 // The tensor cores' rate, less what reading operands from shared memory takes: 128 bytes a clock,

@@ -1,0 +1,121 @@
+// The producer of a wgmma kernel: fills the ring of stages, for all tiles of the CTA.
+#ifndef MOETUNE_KERNELS_DEVICE_WGMMA_PRODUCER_CUH_
+#define MOETUNE_KERNELS_DEVICE_WGMMA_PRODUCER_CUH_
+
+#include "kernels/device/rows.cuh"
+#include "kernels/device/wgmma_tile.cuh"
+
+namespace moetune {
+
+// Starts the copy of a stage's rows of W; in a cluster this CTA's half of them, to both CTAs.
+__device__ __forceinline__ void CopyW(const TensorMap& map, unsigned stage, unsigned full,
+                                      const TokenTile& tile, int k0, int rank,
+                                      unsigned long long policy) {
+  constexpr int kRows = BLOCK_N / CLUSTER;
+  constexpr unsigned short kBoth = 3;
+#pragma unroll
+  for (int box = 0; box < kBoxes; ++box) {
+    const unsigned target = stage + (box * BLOCK_N + rank * kRows) * 128;
+    const int k = k0 + box * 64;
+    const int row = tile.tile_n * BLOCK_N + rank * kRows;
+    if constexpr (FUSE_SWIGLU && CLUSTER > 1) {
+      MulticastBox5(target, map, full, kBoth, policy, k, 0, 0, row / 16, tile.expert);
+    } else if constexpr (FUSE_SWIGLU) {
+      LoadBox5(target, map, full, policy, k, 0, 0, row / 16, tile.expert);
+    } else if constexpr (CLUSTER > 1) {
+      MulticastBox3(target, map, full, kBoth, policy, k, row, tile.expert);
+    } else {
+      LoadBox3(target, map, full, policy, k, row, tile.expert);
+    }
+  }
+}
+
+// Boxes of X that hold a tile's rows. What they read past the expert's end only makes tokens that
+// are not stored.
+__device__ __forceinline__ int BoxesX(const TokenTile& tile) {
+  return (tile.rows + kBoxRowsX - 1) / kBoxRowsX;
+}
+
+__device__ __forceinline__ void CopyX(const TensorMap& map, unsigned stage, unsigned full,
+                                      const TokenTile& tile, int k0, unsigned long long policy) {
+  for (int i = 0; i < BoxesX(tile); ++i) {
+#pragma unroll
+    for (int box = 0; box < kBoxes; ++box) {
+      LoadBox2(stage + kBytesW + (box * BLOCK_M + i * kBoxRowsX) * 128, map, full, policy,
+               k0 + box * 64, tile.first_row + i * kBoxRowsX);
+    }
+  }
+}
+
+// Copies gathered rows of X with all threads of the producer, 16 bytes at a time: eight neighbours
+// copy a row. Rows past the tile's stay as they are in the stage.
+class Gatherer {
+ public:
+  __device__ __forceinline__ void Begin(const MoeArgs& args, const TokenTile& tile) {
+#pragma unroll
+    for (int pass = 0; pass < kPasses; ++pass) {
+      const int row = static_cast<int>(threadIdx.x) / 8 + pass * 16;
+      source_[pass] = row < tile.rows ? SourceRow<INDEX, true>(args, tile.first_row + row) : -1;
+    }
+  }
+
+  __device__ __forceinline__ void Copy(const MoeArgs& args, unsigned stage, int k0) const {
+    const int row = static_cast<int>(threadIdx.x) / 8;
+    const int chunk = static_cast<int>(threadIdx.x) % 8;
+    const unsigned target = stage + kBytesW + row * 128 + (chunk ^ row % 8) * 16;
+    const auto* x = static_cast<const OPERAND*>(args.x);
+#pragma unroll
+    for (int pass = 0; pass < kPasses; ++pass) {
+      if (source_[pass] < 0) break;
+      const OPERAND* source = x + source_[pass] * args.k;
+#pragma unroll
+      for (int box = 0; box < kBoxes; ++box) {
+        const int k = k0 + box * 64 + chunk * 8;
+        const bool read = k < args.k;
+        CopyAsync16(target + (box * BLOCK_M + pass * 16) * 128, source + (read ? k : 0), read);
+      }
+    }
+  }
+
+ private:
+  static constexpr int kPasses = (BLOCK_M + 15) / 16;
+  int source_[kPasses];
+};
+
+// Lane 0 of warp 0 starts what TMA copies; with gather all four warps copy X.
+__device__ __forceinline__ void Produce(const MoeArgs& args, const TensorMaps& maps,
+                                        const Shared& shared, int rank) {
+  const int warp = static_cast<int>(threadIdx.x) / 32;
+  if (!FUSE_GATHER && warp != 0) return;
+  const bool leader = warp == 0 && ElectOne();
+  const unsigned long long once = EvictFirst();
+  const unsigned long long again = EvictNormal();
+  Walk walk(args, shared, rank);
+  Ring ring;
+  TokenTile tile;
+  Gatherer gatherer;
+  while (walk.Next(tile)) {
+    if (FUSE_GATHER) gatherer.Begin(args, tile);
+    const int bytes_x = FUSE_GATHER ? 0 : BoxesX(tile) * kBoxRowsX * BLOCK_K * 2;
+    for (int k0 = 0; k0 < args.k; k0 += BLOCK_K) {
+      const unsigned stage = shared.stages + ring.stage * kStageBytes;
+      const unsigned full = shared.full + ring.stage * 8;
+      BarrierWait(shared.empty + ring.stage * 8, ring.parity ^ 1);
+      if (leader) {
+        BarrierArriveExpect(full, kBytesW + bytes_x);
+        CopyW(maps.w, stage, full, tile, k0, rank, tile.only ? once : again);
+        if (!FUSE_GATHER) CopyX(maps.x, stage, full, tile, k0, again);
+      }
+      if constexpr (FUSE_GATHER) {
+        __syncwarp();
+        gatherer.Copy(args, stage, k0);
+        CopyAsyncArrive(full);
+      }
+      ring.Advance();
+    }
+  }
+}
+
+}  // namespace moetune
+
+#endif  // MOETUNE_KERNELS_DEVICE_WGMMA_PRODUCER_CUH_
