@@ -147,19 +147,20 @@ class Consumer {
                                         const Targets& targets) const {
     const int barrier = kGroupBarrier + group_;
     const unsigned staging = shared_.staging + group_ * 2 * kSlabBytes;
+    NamedBarrier(barrier, 128);  // the last tile's slabs and targets are read
     if (Targets::kUsed) {
-      NamedBarrier(barrier, 128);  // the last tile's are read
       targets.Share(targets_, weights_);
       NamedBarrier(barrier, 128);
     }
     const int columns = static_cast<int>(FUSE_SWIGLU ? args_.n / 2 : args_.n);
-    Destination to = {
-        .base = TargetTensor<OUTPUT, FUSE_COMBINE>(args_),
-        .pitch = columns,
-        .first_column = (PINGPONG ? tile.tile_n : tile.tile_n * CONSUMERS + group_) * kColumns,
-        .columns = columns,
-        .targets = FUSE_SCATTER ? targets_ : nullptr,
-        .first_row = tile.first_row};
+    const int first_column = (PINGPONG ? tile.tile_n : tile.tile_n * CONSUMERS + group_) * kColumns;
+    const int* targets_of_tile = FUSE_SCATTER ? targets_ : nullptr;
+    Destination to = {TargetTensor<OUTPUT, FUSE_COMBINE>(args_),
+                      columns,
+                      first_column,
+                      columns,
+                      targets_of_tile,
+                      tile.first_row};
     StoreTile<Part::kOutput, N>(acc, tile.rows, to, weights_, staging, barrier);
     if constexpr (FUSE_PREACT) {
       NamedBarrier(barrier, 128);  // the slabs are read
