@@ -201,7 +201,7 @@ std::string ConvergenceChart(const ProblemReport& report) {
     const double at = x(static_cast<double>(i + 1));
     if (trial.outcome != Outcome::kOk) {
       failed.push_back({at, y.to - 6});
-    } else if (i % every == 0) {
+    } else if (trial.first_us > 0 && i % every == 0) {
       passed.push_back({at, y(trial.first_us)});
     }
   }

@@ -174,6 +174,17 @@ TEST_F(ReportTest, ATrialKeepsItsFirstTimeAndThatOfTheHighestEffort) {
   EXPECT_EQ(trials[1].config, ReferenceConfig(32));
 }
 
+TEST_F(ReportTest, WhatFailedAtFirstHasNoFirstTimeAndNoDot) {
+  const Problem problem = SmallProblem(64);
+  const Report report =
+      Data({Trial(problem, 64, 50), Failure(problem, 32, "flaky"), Trial(problem, 32, 60)});
+  const ProblemReport& of = report.devices[0].problems[0];
+  EXPECT_EQ(of.trials[1].first_us, 0);
+  EXPECT_EQ(of.trials[1].time_us, 60);
+  const std::string chart = ConvergenceChart(of);
+  EXPECT_EQ(chart.find("h0"), chart.rfind("h0")) << "one dot";
+}
+
 TEST_F(ReportTest, TrialsUnderAnotherDriverThanTheWinnersAreLeftOut) {
   std::vector<Record> records = TwoProblems();
   Record other = Trial(SmallProblem(64), 16, 10);
