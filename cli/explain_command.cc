@@ -134,12 +134,13 @@ absl::StatusOr<std::vector<Explained>> ExplainProblem(const std::string& db, con
     device = chosen.name;
   }
   const AskedDevice machine = DeviceOrMachine("");
+  const std::vector<const Measurement*> measurements = MeasurementsOf(scan.records);
   std::vector<Explained> all;
   for (const std::shared_ptr<const Winner>& winner : snapshot->Winners()) {
     if (!(winner->problem == problem)) continue;
     if (!device.empty() && winner->device.name != device) continue;
     const bool here = machine.here && machine.spec.name == winner->device.name;
-    all.push_back({Explain(winner, scan.records), StaleHere(*winner, here)});
+    all.push_back({Explain(winner, measurements), StaleHere(*winner, here)});
   }
   return all;
 }

@@ -49,12 +49,12 @@ const Measurement* Explanation::RunnerUp() const {
   return at == finalists.end() ? nullptr : &*at;
 }
 
-Explanation Explain(std::shared_ptr<const Winner> winner, std::span<const Record> records) {
+Explanation Explain(std::shared_ptr<const Winner> winner,
+                    std::span<const Measurement* const> measurements) {
   Explanation explanation = {.winner = std::move(winner)};
   std::map<ConfigName, const Measurement*> newest;
-  for (const Record& record : records) {
-    const auto* measurement = std::get_if<Measurement>(&record.row);
-    if (measurement == nullptr || !SameConditions(*measurement, *explanation.winner)) continue;
+  for (const Measurement* measurement : measurements) {
+    if (!SameConditions(*measurement, *explanation.winner)) continue;
     ++explanation.trials;
     newest[{measurement->family, measurement->config}] = measurement;
     if (measurement->effort == Effort::kFinal && measurement->outcome == Outcome::kOk &&
@@ -74,6 +74,14 @@ Explanation Explain(std::shared_ptr<const Winner> winner, std::span<const Record
   }
   std::ranges::stable_sort(explanation.finalists, {}, &Measurement::time_us);
   return explanation;
+}
+
+std::vector<const Measurement*> MeasurementsOf(std::span<const Record> records) {
+  std::vector<const Measurement*> measurements;
+  for (const Record& record : records) {
+    if (const auto* row = std::get_if<Measurement>(&record.row)) measurements.push_back(row);
+  }
+  return measurements;
 }
 
 }  // namespace moetune

@@ -39,8 +39,12 @@ struct Explanation {
   bool IsDefault(const Measurement& finalist) const;
 };
 
-// `records` in ascending order; those of other problems and devices are passed over.
-Explanation Explain(std::shared_ptr<const Winner> winner, std::span<const Record> records);
+// `measurements` in the order of the log; those of other problems and devices are passed over.
+Explanation Explain(std::shared_ptr<const Winner> winner,
+                    std::span<const Measurement* const> measurements);
+
+// Those among records.
+std::vector<const Measurement*> MeasurementsOf(std::span<const Record> records);
 
 }  // namespace moetune
 

@@ -19,6 +19,7 @@ extern const Command kListCommand;
 extern const Command kMergeCommand;
 extern const Command kQueryCommand;
 extern const Command kReplayCommand;
+extern const Command kReportCommand;
 extern const Command kServeCommand;
 extern const Command kShowCommand;
 extern const Command kTuneCommand;
@@ -27,10 +28,10 @@ extern const Command kWorkerCommand;
 namespace {
 
 constexpr const Command* kCommands[] = {
-    &kTuneCommand,   &kQueryCommand,   &kServeCommand,  &kBenchCommand,   &kListCommand,
-    &kShowCommand,   &kExplainCommand, &kDiffCommand,   &kMergeCommand,   &kBundleCommand,
-    &kImportCommand, &kExportCommand,  &kReplayCommand, &kCompileCommand, &kDevicesCommand,
-    &kDoctorCommand, &kWorkerCommand,
+    &kTuneCommand,    &kQueryCommand,   &kServeCommand,  &kBenchCommand,  &kListCommand,
+    &kShowCommand,    &kExplainCommand, &kDiffCommand,   &kReportCommand, &kMergeCommand,
+    &kBundleCommand,  &kImportCommand,  &kExportCommand, &kReplayCommand, &kCompileCommand,
+    &kDevicesCommand, &kDoctorCommand,  &kWorkerCommand,
 };
 
 }  // namespace
