@@ -1,8 +1,12 @@
 #include "tuner/sweep_history.h"
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
 #include <string_view>
 
 #include "absl/strings/str_format.h"
+#include "db/nearest.h"
 #include "kernels/registry.h"
 #include "tuner/kernel_name.h"
 
@@ -28,8 +32,11 @@ SweepHistory::SweepHistory(std::span<const Record> records, const Evaluator& eva
     if (const auto* measurement = std::get_if<Measurement>(&record.row)) {
       if (!IsOfHere(*measurement, evaluator)) continue;
       Add(*measurement);
-      last_sequence_[ProblemKey(measurement->problem)] = record.sequence;
+      const std::string key = ProblemKey(measurement->problem);
+      first_sequence_.try_emplace(key, record.sequence);
+      last_sequence_[key] = record.sequence;
     } else if (const auto* winner = std::get_if<Winner>(&record.row)) {
+      past_winners_.push_back({*winner, record.sequence});
       if (!IsOfHere(*winner, evaluator)) continue;
       winners_[ProblemKey(winner->problem)] = {*winner, record.sequence};
     }
@@ -52,6 +59,10 @@ void SweepHistory::Add(const Measurement& m) {
   }
 }
 
+void SweepHistory::Add(const Winner& winner) {
+  past_winners_.push_back({winner, std::numeric_limits<int64_t>::max()});
+}
+
 bool SweepHistory::Failed(const Shape& shape, const Candidate& candidate) const {
   return failed_.contains(KernelName(shape, candidate.family->name, candidate.config));
 }
@@ -70,6 +81,30 @@ const Winner* SweepHistory::StandingWinner(const Problem& problem) const {
   const Winner& winner = found->second.winner;
   if (failed_.contains(KernelName(problem.shape, winner.family, winner.config))) return nullptr;
   return &winner;
+}
+
+std::vector<Candidate> SweepHistory::WinnersNear(const Problem& problem, size_t count) const {
+  const auto first = first_sequence_.find(ProblemKey(problem));
+  std::vector<std::pair<double, const Winner*>> near;
+  for (const auto& [winner, sequence] : past_winners_) {
+    const double distance = ProblemDistance(problem, winner.problem);
+    const bool in_time = first == first_sequence_.end() || sequence < first->second;
+    if (std::isfinite(distance) && in_time && !winner.estimated)
+      near.emplace_back(distance, &winner);
+  }
+  std::ranges::reverse(near);  // of equally near ones the newest
+  std::ranges::stable_sort(near, {}, &std::pair<double, const Winner*>::first);
+  std::vector<Candidate> candidates;
+  for (const auto& [distance, winner] : near) {
+    if (candidates.size() == count) break;
+    const absl::StatusOr<const Family*> family = FindFamily(winner->family);
+    if (!family.ok()) continue;
+    Candidate candidate = {*family, winner->config};
+    if (std::ranges::find(candidates, candidate) == candidates.end()) {
+      candidates.push_back(std::move(candidate));
+    }
+  }
+  return candidates;
 }
 
 }  // namespace moetune

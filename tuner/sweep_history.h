@@ -9,6 +9,8 @@
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "db/record.h"
 #include "tuner/evaluator.h"
@@ -28,6 +30,7 @@ class SweepHistory {
   SweepHistory(std::span<const Record> records, const Evaluator& evaluator);
 
   void Add(const Measurement& measurement);
+  void Add(const Winner& winner);  // of this run
 
   // True when this kernel (the candidate compiled for the shape's op, dtypes and fusions) failed,
   // in whichever problem.
@@ -39,6 +42,11 @@ class SweepHistory {
   // null when there is none, or its kernel has failed since.
   const Winner* StandingWinner(const Problem& problem) const;
 
+  // Up to `count` configs that won problems of the same op, dtypes and fusions, this one included,
+  // the nearest problem's first: on whatever device, in whatever environment. Of a problem with
+  // trials in the store only what was known before these, so that a search resumed begins alike.
+  std::vector<Candidate> WinnersNear(const Problem& problem, size_t count) const;
+
  private:
   struct Chosen {
     Winner winner;
@@ -48,6 +56,8 @@ class SweepHistory {
   std::set<std::string> failed_;                  // kernels
   std::map<std::string, Chosen> winners_;         // by problem
   std::map<std::string, int64_t> last_sequence_;  // of a problem's trials
+  std::map<std::string, int64_t> first_sequence_;
+  std::vector<Chosen> past_winners_;  // measured ones of all devices, the newest last
 };
 
 }  // namespace moetune

@@ -36,9 +36,12 @@ class Auto : public SearchStrategy {
         untested_(candidates.size()),
         random_{seed},
         trials_(candidates.size()),
-        kernel_(PriorKernel(grid_)),
-        process_(grid_, std::min(kMaxPool, candidates.size()),
-                 std::min(kMaxSamples, candidates.size())) {}
+        speed_kernel_(PriorKernel(grid_)),
+        speed_(grid_, std::min(kMaxPool, candidates.size()),
+               std::min(kMaxSamples, candidates.size())),
+        chance_kernel_(PriorKernel(grid_)),
+        chance_(grid_, std::min(kMaxPool, candidates.size()),
+                std::min(kMaxSamples, candidates.size())) {}
 
   std::vector<size_t> Suggest(size_t count) override {
     std::vector<size_t> suggested;
@@ -114,29 +117,36 @@ class Auto : public SearchStrategy {
 
   size_t PickByModel() {
     std::optional<size_t> place;
-    const bool stale = passed_.size() >= refit_at_ || process_.IsFull();
+    const bool stale =
+        passed_.size() + failed_.size() >= refit_at_ || speed_.IsFull() || chance_.IsFull();
     if (model_stands_ && !stale) place = MostPromising();
     if (!place) {
       Remodel();
       place = MostPromising();
     }
     // Until its time is known it is taken to be as predicted, so that the next one lies elsewhere.
-    process_.Learn(*place, process_.Mean(process_.ResponseScale(), *place));
-    return process_.pool()[*place];
+    speed_.Learn(*place, speed_.Mean(speed_.ResponseScale(), *place));
+    return speed_.pool()[*place];
   }
 
   // The place in the pool with the greatest expected improvement; none where all were suggested.
   std::optional<size_t> MostPromising() const {
-    const GaussianProcess::Scale scale = process_.ResponseScale();
+    const GaussianProcess::Scale scale = speed_.ResponseScale();
+    const double pass_mean = failed_.empty() ? 1 : chance_.ResponseScale().mean;
+    const GaussianProcess::Scale cscale =
+        failed_.empty() ? GaussianProcess::Scale{} : chance_.ResponseScale();
+    (void)pass_mean;
     std::optional<size_t> pick;
     double most = 0;
-    for (size_t place = 0; place < process_.pool().size(); ++place) {
-      if (!untested_.Contains(process_.pool()[place])) continue;
-      const double deviation = process_.Deviation(scale, place);
-      const double z = (process_.Mean(scale, place) - best_speed_) / deviation;
+    for (size_t place = 0; place < speed_.pool().size(); ++place) {
+      if (!untested_.Contains(speed_.pool()[place])) continue;
+      const double deviation = speed_.Deviation(scale, place);
+      const double z = (speed_.Mean(scale, place) - best_speed_) / deviation;
       const double density = std::exp(-0.5 * z * z) / std::sqrt(2 * std::numbers::pi);
       const double chance = 0.5 * std::erfc(-z / std::numbers::sqrt2);
-      const double gain = deviation * (z * chance + density) * ChanceToPass(place);
+      const double gain =
+          deviation * (z * chance + density) *
+          (failed_.empty() ? 1 : std::clamp<double>(chance_.Mean(cscale, place), 0.001, 1));
       if (pick && gain <= most) continue;
       pick = place;
       most = gain;
@@ -146,28 +156,55 @@ class Auto : public SearchStrategy {
 
   // A new kernel, and the process from the start with another pool.
   void Remodel() {
-    refit_at_ = std::max(passed_.size() + kLeastSpeeds,
-                         static_cast<size_t>(static_cast<double>(passed_.size()) * kGrowthToRefit));
-    kernel_ = FitKernel(grid_, BestAndOthers(kFitSamples), kernel_);
-    process_.Reset(kernel_);
+    const size_t known = passed_.size() + failed_.size();
+    refit_at_ = std::max(known + kLeastSpeeds,
+                         static_cast<size_t>(static_cast<double>(known) * kGrowthToRefit));
+    speed_kernel_ = FitKernel(grid_, BestAndOthers(kFitSamples), speed_kernel_);
+    speed_.Reset(speed_kernel_);
     // A quarter of the room is for what comes until the next time.
     const std::vector<Sample> samples = BestAndOthers(kMaxSamples * 3 / 4);
     std::vector<uint32_t> pool(pending_.begin(), pending_.end());
     for (const Sample& sample : samples) pool.push_back(static_cast<uint32_t>(sample.candidate));
     AppendPool(pool);
-    process_.AddToPool(pool);
+    speed_.AddToPool(pool);
     for (const Sample& sample : samples) {
-      process_.Learn(*process_.PlaceInPool(sample.candidate), sample.response);
+      speed_.Learn(*speed_.PlaceInPool(sample.candidate), sample.response);
     }
     for (size_t candidate : pending_) {
-      const std::optional<size_t> place = process_.PlaceInPool(candidate);
-      if (place && !process_.IsFull()) {
-        process_.Learn(*place, process_.Mean(process_.ResponseScale(), *place));
+      const std::optional<size_t> place = speed_.PlaceInPool(candidate);
+      if (place && !speed_.IsFull()) {
+        speed_.Learn(*place, speed_.Mean(speed_.ResponseScale(), *place));
       }
     }
-    odds_.clear();
-    WeighAll(0);
+    chance_.Reset(chance_kernel_);
+    if (!failed_.empty()) {
+      chance_kernel_ = FitKernel(grid_, Outcomes(kFitSamples), chance_kernel_);
+      chance_.Reset(chance_kernel_);
+      const std::vector<Sample> outcomes = Outcomes(kMaxSamples * 3 / 4);
+      std::vector<uint32_t> all = pool;
+      for (const Sample& o : outcomes) all.push_back(o.candidate);
+      // same places
+      chance_.AddToPool(all);
+      speed_.AddToPool(all);
+      for (const Sample& o : outcomes) {
+        auto place = chance_.PlaceInPool(o.candidate);
+        if (place) chance_.Learn(*place, o.response);
+      }
+    }
     model_stands_ = true;
+  }
+
+  std::vector<Sample> Outcomes(size_t count) {
+    std::vector<Sample> samples;
+    std::vector<size_t> p = passed_, f = failed_;
+    random_.Shuffle(std::span(p));
+    random_.Shuffle(std::span(f));
+    const size_t half = count / 2;
+    size_t nf = std::min(f.size(), std::max(half, count - std::min(count, p.size())));
+    size_t np = std::min(p.size(), count - nf);
+    for (size_t i = 0; i < nf; ++i) samples.push_back({f[i], 0});
+    for (size_t i = 0; i < np; ++i) samples.push_back({p[i], 1});
+    return samples;
   }
 
   std::vector<Sample> BestAndOthers(size_t count) {
@@ -221,58 +258,32 @@ class Auto : public SearchStrategy {
   void AddNeighbours(size_t candidate) {
     std::vector<uint32_t> neighbours;
     AppendNeighbours(candidate, 2, neighbours);
-    const size_t first_place = process_.pool().size();
-    process_.AddToPool(neighbours);
-    WeighAll(first_place);
+    const size_t first_place = speed_.pool().size();
+    speed_.AddToPool(neighbours);
+    if (!failed_.empty()) chance_.AddToPool(neighbours);
+    (void)first_place;
   }
 
   // Tells the standing model of a trial.
   void Teach(size_t candidate) {
-    const std::optional<size_t> place = process_.PlaceInPool(candidate);
-    if (!place || (process_.IsFull() && !process_.Knows(*place))) {
+    const std::optional<size_t> place = speed_.PlaceInPool(candidate);
+    if (!place || (speed_.IsFull() && !speed_.Knows(*place))) {
       model_stands_ = false;
       return;
     }
     const Trial& trial = trials_[candidate];
-    if (trial.state == State::kPassed) process_.Learn(*place, trial.speed);
-    if (failed_.empty()) return;
-    if (odds_.empty()) {
-      WeighAll(0);
-    } else {
-      Weigh(candidate, 0);
+    if (trial.state == State::kPassed) speed_.Learn(*place, trial.speed);
+    if (trial.state == State::kFailed && failed_.size() == 1) {
+      model_stands_ = false;
+      return;
     }
-  }
-
-  // Whether a candidate fails: what share of those like it did.
-  struct Odds {
-    float failed = 0;
-    float seen = 0;
-  };
-
-  double ChanceToPass(size_t place) const {
-    constexpr float kBelief = 0.2f;  // in its passing, against the first failure
-    if (odds_.empty()) return 1;
-    return 1 - odds_[place].failed / (odds_[place].seen + kBelief);
-  }
-
-  void Weigh(size_t candidate, size_t first_place) {
-    alikeness_.resize(odds_.size());
-    process_.AlikenessTo(candidate, first_place, alikeness_);
-    const float failed = trials_[candidate].state == State::kFailed ? 1 : 0;
-    for (size_t place = first_place; place < odds_.size(); ++place) {
-      const float weight = alikeness_[place - first_place];
-      odds_[place].seen += weight;
-      odds_[place].failed += failed * weight;
+    if (!failed_.empty()) {
+      if (chance_.IsFull() && !chance_.Knows(*place)) {
+        model_stands_ = false;
+        return;
+      }
+      chance_.Learn(*place, trial.state == State::kPassed ? 1 : 0);
     }
-  }
-
-  // Nothing is weighed while nothing failed. Of very many trials an even share stands for all.
-  void WeighAll(size_t first_place) {
-    if (failed_.empty()) return;
-    odds_.resize(process_.pool().size());
-    const size_t stride = (passed_.size() + failed_.size()) / kMaxSamples + 1;
-    for (size_t i = 0; i < passed_.size(); i += stride) Weigh(passed_[i], first_place);
-    for (size_t i = 0; i < failed_.size(); i += stride) Weigh(failed_[i], first_place);
   }
 
   Grid grid_;
@@ -286,19 +297,21 @@ class Auto : public SearchStrategy {
   double unit_us_ = 0;
   double best_speed_ = 0;
 
-  Kernel kernel_;
-  GaussianProcess process_;
-  std::vector<Odds> odds_;  // per place in the pool; empty while nothing failed
+  // Of the same pool, so that a candidate has the same place in both.
+  Kernel speed_kernel_;
+  GaussianProcess speed_;
+  Kernel chance_kernel_;
+  GaussianProcess chance_;  // to pass: 1 or 0 of what was tried; knows nothing while nothing failed
   bool model_stands_ = false;
-  size_t refit_at_ = 0;  // passed trials
+  size_t refit_at_ = 0;  // trials
   std::vector<uint16_t> differences_;
-  std::vector<float> alikeness_;
 };
 
 }  // namespace
 
-std::unique_ptr<SearchStrategy> MakeAuto(std::span<const Candidate> candidates, uint64_t seed) {
-  return std::make_unique<Auto>(candidates, seed);
+std::unique_ptr<SearchStrategy> MakeAuto(std::span<const Candidate> candidates,
+                                         const SearchOptions& options) {
+  return std::make_unique<Auto>(candidates, options.seed);
 }
 
 }  // namespace moetune

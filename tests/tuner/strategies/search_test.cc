@@ -71,7 +71,7 @@ TEST(Search, AutoProfitsFromAnOrderThatMeansSomething) {
   double mean = 0;
   for (uint64_t seed = 0; seed < 10; ++seed) {
     double best_us = 1e9;
-    RunToEnd(*MakeAuto(candidates, seed), 1, 25, [&](size_t candidate) {
+    RunToEnd(*MakeAuto(candidates, {.seed = seed}), 1, 25, [&](size_t candidate) {
       const std::optional<double> time_us = TileTimeUs(candidates[candidate].config);
       best_us = std::min(best_us, time_us.value_or(1e9));
       return time_us;
@@ -90,7 +90,7 @@ class EveryStrategy : public ::testing::TestWithParam<StrategyEntry> {};
 TEST_P(EveryStrategy, ReachesAllOfASpace) {
   const std::vector<Candidate> candidates = CandidatesOf(TileSpace(1));
   const std::vector<size_t> order =
-      RunToEnd(*GetParam().make(candidates, 3), 7, 10000,
+      RunToEnd(*GetParam().make(candidates, {.seed = 3}), 7, 10000,
                [&](size_t candidate) { return TileTimeUs(candidates[candidate].config); });
   EXPECT_EQ(std::set<size_t>(order.begin(), order.end()).size(), candidates.size());
   EXPECT_EQ(order.size(), candidates.size());
@@ -98,15 +98,15 @@ TEST_P(EveryStrategy, ReachesAllOfASpace) {
 
 TEST_P(EveryStrategy, GoesOnWhereEverythingFails) {
   const std::vector<Candidate> candidates = CandidatesOf(TileSpace(1));
-  const std::vector<size_t> order =
-      RunToEnd(*GetParam().make(candidates, 3), 1, 10000, [](size_t) { return std::nullopt; });
+  const std::vector<size_t> order = RunToEnd(*GetParam().make(candidates, {.seed = 3}), 1, 10000,
+                                             [](size_t) { return std::nullopt; });
   EXPECT_EQ(order.size(), candidates.size());
 }
 
 // The last word on a candidate counts, and what was in flight may fail.
 TEST_P(EveryStrategy, TakesLateCorrections) {
   const std::vector<Candidate> candidates = CandidatesOf(TileSpace(1));
-  const auto strategy = GetParam().make(candidates, 3);
+  const auto strategy = GetParam().make(candidates, {.seed = 3});
   std::vector<size_t> all;
   for (int round = 0; round < 10; ++round) {
     const std::vector<size_t> suggested = strategy->Suggest(8);
@@ -124,7 +124,7 @@ TEST_P(EveryStrategy, IsQuickInAHugeSpace) {
   const std::vector<Candidate> candidates = CandidatesOf(TileSpace(26));
   ASSERT_GT(candidates.size(), 19000u);
   const auto start = std::chrono::steady_clock::now();
-  RunToEnd(*GetParam().make(candidates, 3), 1, 100,
+  RunToEnd(*GetParam().make(candidates, {.seed = 3}), 1, 100,
            [&](size_t candidate) { return TileTimeUs(candidates[candidate].config); });
   // A tenth of this on an idle machine.
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
