@@ -34,9 +34,10 @@ struct SearchOptions {
   // A strategy that can tell ends where all that is left should gain less than this on the best
   // speed; 0: not before the last candidate.
   double least_gain = 0;
+  bool ordered = true;  // candidates come with the most promising first
 };
 
-// `candidates`: the legal ones, in the cost model's order, best first; they outlive the strategy.
+// `candidates` outlive the strategy.
 using MakeStrategy = std::unique_ptr<SearchStrategy>(std::span<const Candidate> candidates,
                                                      const SearchOptions& options);
 MakeStrategy MakeExhaustive;

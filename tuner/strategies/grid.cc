@@ -41,13 +41,15 @@ struct ByContent {
 
 }  // namespace
 
-Grid::Grid(std::span<const Candidate> candidates) : size_(candidates.size()) {
+Grid::Grid(std::span<const Candidate> candidates, bool ordered) : size_(candidates.size()) {
   std::set<std::string_view> names;
   for (const Candidate& candidate : candidates) {
     for (const auto& [name, values] : candidate.config.entries()) names.insert(name);
   }
   for (std::string_view name : names) AddParameter(candidates, name);
   AddFamilies(candidates);
+  point_size_ = dimensions_.size();
+  if (ordered && size_ > 1) AddOrder();
 }
 
 void Grid::AddParameter(std::span<const Candidate> candidates, std::string_view name) {
@@ -81,16 +83,33 @@ void Grid::AddFamilies(std::span<const Candidate> candidates) {
   dimensions_.push_back(std::move(dimension));
 }
 
+// In steps that grow: the tenth place and the twentieth differ as the hundredth and the two
+// hundredth do. The first percent are not told apart.
+void Grid::AddOrder() {
+  constexpr size_t kSteps = 64;
+  constexpr double kFinest = 100;
+  Dimension dimension;
+  for (size_t i = 0; i < kSteps; ++i) {
+    dimension.positions.push_back(static_cast<float>(i) / (kSteps - 1));
+  }
+  for (size_t i = 0; i < size_; ++i) {
+    const double share = static_cast<double>(i) / static_cast<double>(size_);
+    const double place = std::log1p(share * kFinest) / std::log1p(kFinest);
+    dimension.coordinates.push_back(static_cast<Coordinate>(place * kSteps));
+  }
+  dimensions_.push_back(std::move(dimension));
+}
+
 std::vector<Grid::Coordinate> Grid::Point(size_t candidate) const {
   std::vector<Coordinate> point;
-  for (const Dimension& dimension : dimensions_) point.push_back(dimension.coordinates[candidate]);
+  for (size_t d = 0; d < point_size_; ++d) point.push_back(dimensions_[d].coordinates[candidate]);
   return point;
 }
 
 void Grid::CountDifferences(std::span<const Coordinate> point,
                             std::vector<uint16_t>& counts) const {
   counts.assign(size_, 0);
-  for (size_t d = 0; d < dimensions_.size(); ++d) {
+  for (size_t d = 0; d < point_size_; ++d) {
     const std::span<const Coordinate> column = Column(d);
     for (size_t i = 0; i < size_; ++i) counts[i] += column[i] != point[d] ? 1 : 0;
   }

@@ -20,7 +20,9 @@ class Grid {
  public:
   using Coordinate = uint16_t;
 
-  explicit Grid(std::span<const Candidate> candidates);
+  // With `ordered` the candidates stand in an order that means something, the best first. Then the
+  // place in it is the last dimension, in which Point and CountDifferences take no interest.
+  explicit Grid(std::span<const Candidate> candidates, bool ordered = false);
 
   size_t size() const { return size_; }  // candidates
   size_t dimensions() const { return dimensions_.size(); }
@@ -49,8 +51,10 @@ class Grid {
 
   void AddParameter(std::span<const Candidate> candidates, std::string_view name);
   void AddFamilies(std::span<const Candidate> candidates);
+  void AddOrder();
 
   size_t size_;
+  size_t point_size_ = 0;
   std::vector<Dimension> dimensions_;
 };
 

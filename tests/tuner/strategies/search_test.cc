@@ -85,6 +85,71 @@ TEST(Search, AutoProfitsFromAnOrderThatMeansSomething) {
   EXPECT_GT(optimum_us / mean, Score("auto").budgets[0].mean + 0.01);
 }
 
+TEST(Search, AutoLearnsWhereConfigsFail) {
+  const std::vector<Candidate> candidates = CandidatesOf(TileSpace());
+  int failures = 0;
+  int trials = 0;
+  RunToEnd(*MakeAuto(candidates, {}), 1, 120, [&](size_t candidate) -> std::optional<double> {
+    const Config& config = candidates[candidate].config;
+    const bool fails = config.Get("swizzle") == 1 && config.Get("stages") >= 3;  // the fast ones
+    if (++trials > 40 && fails) ++failures;
+    return fails ? std::nullopt : TileTimeUs(config);
+  });
+  EXPECT_LT(failures, 20);  // of 80; a quarter of all candidates fail
+}
+
+TEST(Search, AutoBuildsOnWhatIsKnown) {
+  const Trace space = TileSpace();
+  const std::vector<Candidate> candidates = CandidatesOf(space);
+  const auto strategy = MakeAuto(candidates, {});
+  double median_us = 0;
+  std::vector<double> times_us;
+  for (size_t i = 0; i < candidates.size(); i += 13) {
+    const std::optional<double> time_us = TileTimeUs(candidates[i].config);
+    strategy->Observe(i, time_us);
+    if (time_us) times_us.push_back(*time_us);
+  }
+  std::ranges::sort(times_us);
+  median_us = times_us[times_us.size() / 2];
+  int fast = 0;
+  RunToEnd(*strategy, 1, 20, [&](size_t candidate) {
+    const std::optional<double> time_us = TileTimeUs(candidates[candidate].config);
+    fast += time_us.value_or(1e9) < 0.6 * median_us ? 1 : 0;
+    return time_us;
+  });
+  EXPECT_GE(fast, 15);
+}
+
+TEST(Search, AutoEndsWhereLittleIsLeftToGainAndOnlyIfAskedTo) {
+  const std::vector<Candidate> candidates = CandidatesOf(TileSpace(1));
+  const auto time_us = [&](size_t i) { return TileTimeUs(candidates[i].config); };
+  double optimum_us = 1e9;
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    optimum_us = std::min(optimum_us, time_us(i).value_or(1e9));
+  }
+  size_t trials = 0;
+  for (uint64_t seed = 0; seed < 10; ++seed) {
+    const std::vector<size_t> order = RunToEnd(
+        *MakeAuto(candidates, {.seed = seed, .least_gain = 0.02}), 1, candidates.size(), time_us);
+    double best_us = 1e9;
+    for (size_t candidate : order) best_us = std::min(best_us, time_us(candidate).value_or(1e9));
+    EXPECT_GT(optimum_us / best_us, 0.85);
+    trials += order.size();
+  }
+  EXPECT_LT(trials, 10 * candidates.size() / 4);
+  EXPECT_EQ(RunToEnd(*MakeAuto(candidates, {}), 1, candidates.size(), time_us).size(),
+            candidates.size());
+}
+
+// What is left to gain is less than asked for from the first model on.
+TEST(Search, AutoIsPatientWithItsModel) {
+  const std::vector<Candidate> candidates = CandidatesOf(TileSpace(1));
+  const std::vector<size_t> order = RunToEnd(*MakeAuto(candidates, {.least_gain = 0.02}), 1,
+                                             candidates.size(), [](size_t) { return 100.0; });
+  EXPECT_GE(order.size(), 50u);
+  EXPECT_LE(order.size(), 60u);
+}
+
 class EveryStrategy : public ::testing::TestWithParam<StrategyEntry> {};
 
 TEST_P(EveryStrategy, ReachesAllOfASpace) {
