@@ -50,6 +50,8 @@ struct StrategyEntry {
   std::string_view name;
   std::string_view summary;
   MakeStrategy* make;
+  bool learns =
+      true;  // it suggests by what it has observed: the less it must guess ahead the better
 };
 std::span<const StrategyEntry> Strategies();
 absl::StatusOr<const StrategyEntry*> FindStrategy(std::string_view name);

@@ -141,10 +141,17 @@ class ProblemSweep {
     return first;
   }
 
+  // Compiles run while others are timed. But a search that learns knows more after each trial:
+  // where the next kernel is there already, nothing more is suggested before it is timed.
   void LookAhead(std::deque<size_t>& ahead) {
     const size_t target = std::min<size_t>(run_.options.look_ahead, TrialsPlanned() - trials_);
+    const bool learns = run_.strategy.learns;
     while (ahead.size() < target) {
-      const std::vector<size_t> suggested = strategy_->Suggest(target - ahead.size());
+      if (learns && !ahead.empty() &&
+          run_.history.CompiledBefore(problem_, candidates_[ahead.front()])) {
+        return;
+      }
+      const std::vector<size_t> suggested = strategy_->Suggest(learns ? 1 : target - ahead.size());
       if (suggested.empty()) return;
       Enqueue(suggested, ahead);
     }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <string_view>
 
 #include "absl/strings/str_format.h"
@@ -31,7 +30,7 @@ SweepHistory::SweepHistory(std::span<const Record> records, const Evaluator& eva
   for (const Record& record : records) {
     if (const auto* measurement = std::get_if<Measurement>(&record.row)) {
       if (!IsOfHere(*measurement, evaluator)) continue;
-      Add(*measurement);
+      Note(*measurement, record.sequence);
       const std::string key = ProblemKey(measurement->problem);
       first_sequence_.try_emplace(key, record.sequence);
       last_sequence_[key] = record.sequence;
@@ -43,9 +42,12 @@ SweepHistory::SweepHistory(std::span<const Record> records, const Evaluator& eva
   }
 }
 
-void SweepHistory::Add(const Measurement& m) {
+void SweepHistory::Add(const Measurement& measurement) { Note(measurement, kThisRun); }
+
+void SweepHistory::Note(const Measurement& m, int64_t sequence) {
   KnownTrial& known = trials_[TrialName(m.problem, m.family, m.config)];
   const std::string kernel = KernelName(m.problem.shape, m.family, m.config);
+  compiled_.try_emplace(kernel, sequence);
   if (m.outcome != Outcome::kOk) {
     known = {.measurement = m};
     failed_.insert(kernel);
@@ -59,9 +61,7 @@ void SweepHistory::Add(const Measurement& m) {
   }
 }
 
-void SweepHistory::Add(const Winner& winner) {
-  past_winners_.push_back({winner, std::numeric_limits<int64_t>::max()});
-}
+void SweepHistory::Add(const Winner& winner) { past_winners_.push_back({winner, kThisRun}); }
 
 bool SweepHistory::Failed(const Shape& shape, const Candidate& candidate) const {
   return failed_.contains(KernelName(shape, candidate.family->name, candidate.config));
@@ -83,14 +83,23 @@ const Winner* SweepHistory::StandingWinner(const Problem& problem) const {
   return &winner;
 }
 
-std::vector<Candidate> SweepHistory::WinnersNear(const Problem& problem, size_t count) const {
+bool SweepHistory::IsBefore(const Problem& problem, int64_t sequence) const {
   const auto first = first_sequence_.find(ProblemKey(problem));
+  return first == first_sequence_.end() || sequence < first->second;
+}
+
+bool SweepHistory::CompiledBefore(const Problem& problem, const Candidate& candidate) const {
+  const auto found =
+      compiled_.find(KernelName(problem.shape, candidate.family->name, candidate.config));
+  return found != compiled_.end() && IsBefore(problem, found->second);
+}
+
+std::vector<Candidate> SweepHistory::WinnersNear(const Problem& problem, size_t count) const {
   std::vector<std::pair<double, const Winner*>> near;
   for (const auto& [winner, sequence] : past_winners_) {
     const double distance = ProblemDistance(problem, winner.problem);
-    const bool in_time = first == first_sequence_.end() || sequence < first->second;
-    if (std::isfinite(distance) && in_time && !winner.estimated)
-      near.emplace_back(distance, &winner);
+    if (winner.estimated || !std::isfinite(distance) || !IsBefore(problem, sequence)) continue;
+    near.emplace_back(distance, &winner);
   }
   std::ranges::reverse(near);  // of equally near ones the newest
   std::ranges::stable_sort(near, {}, &std::pair<double, const Winner*>::first);

@@ -338,6 +338,23 @@ TEST_F(SweepTest, WhatWonTheNearestProblemsIsTriedFirst) {
   EXPECT_NE(tried[3], ranked_[ranked_.size() - 3]) << "another problem altogether";
 }
 
+TEST_F(SweepTest, ASearchThatLearnsDoesNotGuessAheadOfKernelsThatAreThere) {
+  size_t most_ahead = 0;
+  evaluator_.time_us = [&](const Problem&, const Candidate&) {
+    const size_t probed = evaluator_.Measured(Effort::kProbe).size();
+    most_ahead = std::max(most_ahead, evaluator_.prepared.size() - probed);
+    return 100.0;
+  };
+  const SweepOptions options = {.strategy = "auto", .look_ahead = 8};
+  Run({problem_}, options);
+  EXPECT_EQ(most_ahead, 7u);
+  Run({problem_});  // all that is left
+  most_ahead = 0;
+  evaluator_.prepared.clear();
+  Run({SmallProblem(65)}, options);  // whose kernels are the same
+  EXPECT_LE(most_ahead, 1u) << "the default, and what won the first problem";
+}
+
 class SweepResumeTest : public SweepTest, public ::testing::WithParamInterface<StrategyEntry> {};
 
 // Killed after every number of calls in turn, then run again: nothing is lost, nothing stands

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
-#include <string>
+#include <map>
+#include <string_view>
 
 #include "absl/container/flat_hash_map.h"
 
@@ -42,28 +42,35 @@ struct ByContent {
 }  // namespace
 
 Grid::Grid(std::span<const Candidate> candidates, bool ordered) : size_(candidates.size()) {
-  std::set<std::string_view> names;
-  for (const Candidate& candidate : candidates) {
-    for (const auto& [name, values] : candidate.config.entries()) names.insert(name);
+  std::map<std::string_view, std::vector<const Config::Values*>> parameters;
+  for (size_t i = 0; i < size_; ++i) {
+    for (const auto& [name, values] : candidates[i].config.entries()) {
+      std::vector<const Config::Values*>& column = parameters[name];
+      column.resize(size_);  // null where a candidate has no such parameter
+      column[i] = &values;
+    }
   }
-  for (std::string_view name : names) AddParameter(candidates, name);
+  for (const auto& [name, values] : parameters) AddParameter(values);
   AddFamilies(candidates);
   point_size_ = dimensions_.size();
   if (ordered && size_ > 1) AddOrder();
 }
 
-void Grid::AddParameter(std::span<const Candidate> candidates, std::string_view name) {
-  std::vector<const Config::Values*> values;
-  for (const Candidate& candidate : candidates) values.push_back(candidate.config.Find(name));
-  const std::set<const Config::Values*, ByContent> distinct(values.begin(), values.end());
-  if (distinct.size() < 2) return;
-  const std::vector<const Config::Values*> ascending(distinct.begin(), distinct.end());
+void Grid::AddParameter(std::span<const Config::Values* const> values) {
+  std::map<const Config::Values*, Coordinate, ByContent> places;
+  std::vector<const Coordinate*> place_of;  // per candidate
+  for (const Config::Values* value : values) {
+    place_of.push_back(&places.try_emplace(value, Coordinate{0}).first->second);
+  }
+  if (places.size() < 2) return;
+  std::vector<const Config::Values*> ascending;
+  for (auto& [value, place] : places) {
+    place = static_cast<Coordinate>(ascending.size());
+    ascending.push_back(value);
+  }
   Dimension dimension;
   dimension.positions = Positions(ascending);
-  for (const Config::Values* value : values) {
-    const auto place = std::ranges::lower_bound(ascending, value, ByContent());
-    dimension.coordinates.push_back(static_cast<Coordinate>(place - ascending.begin()));
-  }
+  for (const Coordinate* place : place_of) dimension.coordinates.push_back(*place);
   dimensions_.push_back(std::move(dimension));
 }
 

@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string_view>
 #include <vector>
 
 #include "kernels/family.h"
@@ -49,7 +48,7 @@ class Grid {
     std::vector<float> positions;         // per value
   };
 
-  void AddParameter(std::span<const Candidate> candidates, std::string_view name);
+  void AddParameter(std::span<const Config::Values* const> values);
   void AddFamilies(std::span<const Candidate> candidates);
   void AddOrder();
 

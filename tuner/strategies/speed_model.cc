@@ -16,7 +16,8 @@ constexpr size_t kMaxSamples = 400;
 constexpr size_t kFirstSamples = 300;  // of them at a rebuild; the rest is for what comes after it
 constexpr size_t kFitSamples = 96;     // what a fit costs is cubic in it
 
-constexpr double kLeastChance = 1e-3;  // to pass: what failed nearby keeps its order
+// Of a draw from N(0, 1).
+double ChanceBelow(double z) { return 0.5 * std::erfc(-z / std::numbers::sqrt2); }
 
 size_t Room(const Grid& grid, size_t most) { return std::min(most, grid.size()); }
 
@@ -123,10 +124,12 @@ void SpeedModel::ExpectedGains(double best_speed, std::vector<double>& gains) co
     const double deviation = speeds_.Deviation(scale, place);
     const double z = (speeds_.Mean(scale, place) - best_speed) / deviation;
     const double density = std::exp(-0.5 * z * z) / std::sqrt(2 * std::numbers::pi);
-    const double above = 0.5 * std::erfc(-z / std::numbers::sqrt2);
-    const double chance =
-        any_failed_ ? std::clamp<double>(outcomes_.Mean(outcome_scale, place), kLeastChance, 1) : 1;
-    gains.push_back(deviation * (z * above + density) * chance);
+    gains.push_back(deviation * (z * ChanceBelow(z) + density));
+    // Between what passed and what failed lies one half.
+    if (any_failed_) {
+      gains.back() *= ChanceBelow((outcomes_.Mean(outcome_scale, place) - 0.5) /
+                                  outcomes_.Deviation(outcome_scale, place));
+    }
   }
 }
 

@@ -112,12 +112,14 @@ TEST(Search, AutoBuildsOnWhatIsKnown) {
   std::ranges::sort(times_us);
   median_us = times_us[times_us.size() / 2];
   int fast = 0;
+  int slow = 0;
   RunToEnd(*strategy, 1, 20, [&](size_t candidate) {
     const std::optional<double> time_us = TileTimeUs(candidates[candidate].config);
-    fast += time_us.value_or(1e9) < 0.6 * median_us ? 1 : 0;
+    if (time_us) ++(*time_us < 0.6 * median_us ? fast : slow);
     return time_us;
   });
-  EXPECT_GE(fast, 15);
+  EXPECT_EQ(slow, 0);
+  EXPECT_GE(fast, 10);  // here the fastest lie beside those that fail
 }
 
 TEST(Search, AutoEndsWhereLittleIsLeftToGainAndOnlyIfAskedTo) {
