@@ -32,7 +32,7 @@ struct TuneOptions {
   std::string spec;
   std::string db;
   std::string device = "0";
-  std::string strategy = "exhaustive";
+  std::string strategy = "auto";
   int64_t budget = 0;
   std::string time_limit;
   bool fresh = false;
@@ -54,8 +54,9 @@ void AddOptions(Options& options, TuneOptions& tune) {
   std::vector<std::string> names;
   for (const StrategyEntry& entry : Strategies()) names.emplace_back(entry.name);
   options.Text("strategy", "NAME", &tune.strategy,
-               absl::StrFormat("of the search: %s", absl::StrJoin(names, ", ")));
-  options.Integer("budget", "N", &tune.budget, 0, 1000000, "candidates per problem; 0: all");
+               absl::StrFormat("of the search: %s (default: auto)", absl::StrJoin(names, ", ")));
+  options.Integer("budget", "N", &tune.budget, 0, 1000000,
+                  "most candidates per problem (default: no limit; auto ends by itself)");
   options.Text("time-limit", "DURATION", &tune.time_limit, "begin no trial past it: 90s, 15m, 2h");
   options.Flag("fresh", &tune.fresh, "measure again what the database has already");
   options.Integer("seed", "N", &tune.seed, 0, INT64_MAX, "of data, routing and search");
@@ -83,8 +84,12 @@ absl::StatusOr<SweepSpec> ReadSpec(const TuneOptions& tune) {
 absl::StatusOr<SweepOptions> ReadSweepOptions(const TuneOptions& tune,
                                               const std::vector<Problem>& problems) {
   SweepOptions sweep;
-  RETURN_IF_ERROR(FindStrategy(tune.strategy).status());
+  ASSIGN_OR_RETURN(const StrategyEntry* strategy, FindStrategy(tune.strategy));
   sweep.strategy = tune.strategy;
+  // Enough to keep every compiler busy; what is suggested ahead of the trials is suggested blindly.
+  if (strategy->learns) {
+    sweep.look_ahead = std::min(sweep.look_ahead, static_cast<int>(tune.jobs) + 1);
+  }
   sweep.budget = static_cast<int>(tune.budget);
   if (!tune.time_limit.empty() && !absl::ParseDuration(tune.time_limit, &sweep.time_limit)) {
     return absl::InvalidArgumentError(absl::StrFormat(

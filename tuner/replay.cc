@@ -53,7 +53,8 @@ Run RunOnce(const Trace& trace, const StrategyEntry& strategy, uint64_t seed, co
 
   Run run;
   Clock::time_point start = Clock::now();
-  const std::unique_ptr<SearchStrategy> search = strategy.make(candidates, seed);
+  const std::unique_ptr<SearchStrategy> search =
+      strategy.make(candidates, {.seed = seed, .ordered = false});
   double moment = 0;
   double best_us = std::numeric_limits<double>::infinity();
   while ((run.trials < course.evaluations || moment < course.span) && best_us > optimum_us) {

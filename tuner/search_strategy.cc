@@ -11,8 +11,9 @@ namespace moetune {
 
 std::span<const StrategyEntry> Strategies() {
   static constexpr StrategyEntry kStrategies[] = {
-      {"exhaustive", "every config, the most promising by the cost model first", MakeExhaustive},
-      {"random", "configs drawn at random, each at most once", MakeRandom},
+      {"exhaustive", "every config, the most promising by the cost model first", MakeExhaustive,
+       /*learns=*/false},
+      {"random", "configs drawn at random, each at most once", MakeRandom, /*learns=*/false},
       {"genetic", "recombines the best configs seen", MakeGenetic},
       {"local", "tries what differs little from the best, then looks further", MakeLocal},
       {"auto", "learns a model of speed, and tries what should improve most", MakeAuto},

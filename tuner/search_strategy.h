@@ -15,12 +15,13 @@
 
 namespace moetune {
 
-// Made anew for every problem; deterministic in (candidates, seed, observations).
+// Made anew for every problem; deterministic in (candidates, options, observations).
 class SearchStrategy {
  public:
   virtual ~SearchStrategy() = default;
 
-  // Up to `count` indices of candidates, none ever suggested before. Empty: the search has ended.
+  // Up to `count` indices of candidates, none ever suggested before. None: the search has ended, as
+  // far as it can tell from what it has observed.
   virtual std::vector<size_t> Suggest(size_t count) = 0;
 
   // The time of a candidate in µs, or nullopt when it failed. Also told of candidates that it did
@@ -28,9 +29,17 @@ class SearchStrategy {
   virtual void Observe(size_t candidate, std::optional<double> time_us) = 0;
 };
 
-// `candidates`: the legal ones, in the cost model's order, best first; they outlive the strategy.
+struct SearchOptions {
+  uint64_t seed = 1;
+  // A strategy that can tell ends where all that is left should gain less than this on the best
+  // speed; 0: not before the last candidate.
+  double least_gain = 0;
+  bool ordered = true;  // candidates come with the most promising first
+};
+
+// `candidates` outlive the strategy.
 using MakeStrategy = std::unique_ptr<SearchStrategy>(std::span<const Candidate> candidates,
-                                                     uint64_t seed);
+                                                     const SearchOptions& options);
 MakeStrategy MakeExhaustive;
 MakeStrategy MakeRandom;
 MakeStrategy MakeGenetic;
@@ -41,6 +50,8 @@ struct StrategyEntry {
   std::string_view name;
   std::string_view summary;
   MakeStrategy* make;
+  bool learns =
+      true;  // it suggests by what it has observed: the less it must guess ahead the better
 };
 std::span<const StrategyEntry> Strategies();
 absl::StatusOr<const StrategyEntry*> FindStrategy(std::string_view name);

@@ -40,30 +40,27 @@ struct Tuned {
 // The sweep of one problem.
 class ProblemSweep {
  public:
-  ProblemSweep(const Problem& problem, Run& run) : problem_(problem), run_(run) {
-    std::vector<Candidate> ranked = RankCandidates(problem, run.evaluator.device());
-    if (!ranked.empty()) default_ = ranked.front();
-    for (Candidate& candidate : ranked) {
-      if (run.history.Failed(problem.shape, candidate)) {
-        ++failed_before_;
-      } else {
-        candidates_.push_back(std::move(candidate));
-      }
-    }
-    tried_.resize(candidates_.size(), false);
-    times_.resize(candidates_.size());
-    strategy_ = run.strategy.make(candidates_, run.options.seed);
+  ProblemSweep(const Problem& problem, Run& run)
+      : problem_(problem),
+        run_(run),
+        candidates_(RankCandidates(problem, run.evaluator.device())),
+        tried_(candidates_.size(), false),
+        times_(candidates_.size()) {
+    for (size_t i = 0; i < candidates_.size(); ++i) failed_before_ += FailedElsewhere(i) ? 1 : 0;
+    strategy_ = run.strategy.make(candidates_,
+                                  {.seed = run.options.seed, .least_gain = run.options.guard_band});
   }
 
   size_t TrialsPlanned() const {
     const auto budget = static_cast<size_t>(run_.options.budget);
-    return budget == 0 ? candidates_.size() : std::min(budget, candidates_.size());
+    const size_t all = candidates_.size() - failed_before_;
+    return budget == 0 ? all : std::min(budget, all);
   }
 
   absl::StatusOr<Tuned> Tune() {
-    if (candidates_.empty()) return NoWinner();
-    RecallTrials();
+    if (TrialsPlanned() == 0) return NoWinner();
     RETURN_IF_ERROR(Search());
+    RecallOthers();
     const Winner* standing = run_.history.StandingWinner(problem_);
     if (standing != nullptr && !measured_) return Tuned{*standing, /*from_store=*/true};
     ASSIGN_OR_RETURN(const std::vector<size_t> finalists, ShortList());
@@ -73,9 +70,8 @@ class ProblemSweep {
 
  private:
   absl::Status NoWinner() const {
-    const size_t failed = failed_before_ + candidates_.size();
-    if (failed > 0) {
-      return absl::NotFoundError(absl::StrFormat("none of %d configs passed", failed));
+    if (!candidates_.empty()) {
+      return absl::NotFoundError(absl::StrFormat("none of %d configs passed", candidates_.size()));
     }
     const DeviceSpec& device = run_.evaluator.device();
     return absl::NotFoundError(absl::StrFormat("no kernel family runs it on %s (%s)", device.name,
@@ -91,42 +87,88 @@ class ProblemSweep {
     strategy_->Observe(candidate, times_[candidate]);
   }
 
-  void RecallTrials() {
+  const KnownTrial* Known(size_t candidate) const {
+    return run_.history.Find(problem_, candidates_[candidate]);
+  }
+
+  bool FailedElsewhere(size_t candidate) const {
+    return run_.history.Failed(problem_.shape, candidates_[candidate]) &&
+           Known(candidate) == nullptr;
+  }
+
+  void Recall(size_t candidate, const Measurement& measurement) {
+    Learn(candidate, measurement);
+    run_.observer.OnTrial(measurement, /*from_store=*/true);
+  }
+
+  // What the store holds beyond the steps of this search may win too; a kernel that has failed
+  // since, in another problem, may not.
+  void RecallOthers() {
     for (size_t i = 0; i < candidates_.size(); ++i) {
-      const KnownTrial* known = run_.history.Find(problem_, candidates_[i]);
-      if (known == nullptr) continue;
-      Learn(i, known->measurement);
-      run_.observer.OnTrial(known->measurement, /*from_store=*/true);
+      const KnownTrial* known = Known(i);
+      if (known != nullptr && !tried_[i]) Recall(i, known->measurement);
+      if (run_.history.Failed(problem_.shape, candidates_[i])) times_[i].reset();
     }
   }
 
-  // Probes the default, which every winner is compared with, and then what the strategy asks for.
+  // Probes the default, which every winner is compared with, what won like problems, and then what
+  // the strategy asks for. What the store holds is told and not measured: so a search that was cut
+  // short takes the same steps again, and goes on as if nothing had happened.
   absl::Status Search() {
     std::deque<size_t> ahead;
-    if (!tried_[0]) ahead.push_back(0);
-    run_.evaluator.Prepare(problem_, {candidates_.data(), ahead.size()});
+    Enqueue(FirstTrials(), ahead);
     while (trials_ < TrialsPlanned() && (trials_ == 0 || !run_.PastDeadline())) {
       LookAhead(ahead);
       if (ahead.empty()) break;
-      RETURN_IF_ERROR(Measure({&ahead.front(), 1}, Effort::kProbe).status());
+      if (const KnownTrial* known = Known(ahead.front())) {
+        Recall(ahead.front(), known->measurement);
+      } else {
+        RETURN_IF_ERROR(Measure({&ahead.front(), 1}, Effort::kProbe).status());
+      }
       ahead.pop_front();
     }
     return absl::OkStatus();
   }
 
+  std::vector<size_t> FirstTrials() const {
+    std::vector<size_t> first = {0};
+    while (FailedElsewhere(first[0])) ++first[0];
+    for (const Candidate& winner :
+         run_.history.WinnersNear(problem_, static_cast<size_t>(run_.options.warm_start))) {
+      const auto at = std::ranges::find(candidates_, winner);
+      if (at != candidates_.end()) first.push_back(static_cast<size_t>(at - candidates_.begin()));
+    }
+    return first;
+  }
+
+  // Compiles run while others are timed. But a search that learns knows more after each trial:
+  // where the next kernel is there already, nothing more is suggested before it is timed.
   void LookAhead(std::deque<size_t>& ahead) {
     const size_t target = std::min<size_t>(run_.options.look_ahead, TrialsPlanned() - trials_);
+    const bool learns = run_.strategy.learns;
     while (ahead.size() < target) {
-      std::vector<Candidate> next;
-      const std::vector<size_t> suggested = strategy_->Suggest(target - ahead.size());
-      if (suggested.empty()) return;
-      for (size_t candidate : suggested) {
-        if (std::find(ahead.begin(), ahead.end(), candidate) != ahead.end()) continue;
-        ahead.push_back(candidate);
-        next.push_back(candidates_[candidate]);
+      if (learns && !ahead.empty() &&
+          run_.history.CompiledBefore(problem_, candidates_[ahead.front()])) {
+        return;
       }
-      run_.evaluator.Prepare(problem_, next);
+      const std::vector<size_t> suggested = strategy_->Suggest(learns ? 1 : target - ahead.size());
+      if (suggested.empty()) return;
+      Enqueue(suggested, ahead);
     }
+  }
+
+  // Each once: the strategy does not know of the first trials before they are measured.
+  void Enqueue(const std::vector<size_t>& chosen, std::deque<size_t>& ahead) {
+    std::vector<Candidate> unknown;
+    for (size_t candidate : chosen) {
+      if (FailedElsewhere(candidate)) {
+        strategy_->Observe(candidate, std::nullopt);
+      } else if (std::ranges::find(ahead, candidate) == ahead.end()) {
+        ahead.push_back(candidate);
+        if (Known(candidate) == nullptr) unknown.push_back(candidates_[candidate]);
+      }
+    }
+    run_.evaluator.Prepare(problem_, unknown);
   }
 
   // Measures and learns. Everything of one Measure is in the store when this returns, except passed
@@ -239,16 +281,18 @@ class ProblemSweep {
     // again by the next run.
     batch.push_back(NewRecord(winner));
     RETURN_IF_ERROR(Append(batch));
+    run_.history.Add(winner);
     return winner;
   }
 
   Winner MakeWinner(const Trial& best, const Trial& standard, const Verdict& verdict) const {
     const Measurement& m = best.measurement;
     std::string reason = verdict.reason;
-    if (default_.family->name != standard.measurement.family ||
-        default_.config != standard.measurement.config) {
+    const Candidate& proper = candidates_.front();
+    if (proper.family->name != standard.measurement.family ||
+        proper.config != standard.measurement.config) {
       absl::StrAppendFormat(&reason, "; %s %s, which has failed, is the default proper",
-                            default_.family->name, default_.config.Text());
+                            proper.family->name, proper.config.Text());
     }
     return {.sweep = run_.id,
             .problem = problem_,
@@ -270,13 +314,13 @@ class ProblemSweep {
 
   const Problem& problem_;
   Run& run_;
-  Candidate default_;                  // what a look-up without any record answers
-  std::vector<Candidate> candidates_;  // in the cost model's order
+  // In the cost model's order: the first is what a look-up without any record answers.
+  std::vector<Candidate> candidates_;
   std::vector<bool> tried_;
   std::vector<std::optional<double>> times_;  // of those that passed
   std::unique_ptr<SearchStrategy> strategy_;
   size_t trials_ = 0;         // candidates with an outcome, those from the store included
-  size_t failed_before_ = 0;  // candidates left out because their kernel failed elsewhere
+  size_t failed_before_ = 0;  // candidates whose kernel failed in other problems: never tried
   bool measured_ = false;     // anything, in this run
 };
 

@@ -24,6 +24,7 @@ struct SweepOptions {
   std::string spec_text;  // kept in the Sweep row, as is the version
   std::string version;
 
+  int warm_start = 8;   // winners of the nearest problems, tried first
   int look_ahead = 32;  // candidates that compile ahead of the one being timed
   int short_list = 32;  // best by their probes, timed again when they are more than the finalists
   int finalists = 8;    // timed interleaved with the default; more gain nothing above the noise

@@ -1,8 +1,11 @@
 #include "tuner/sweep_history.h"
 
+#include <algorithm>
+#include <cmath>
 #include <string_view>
 
 #include "absl/strings/str_format.h"
+#include "db/nearest.h"
 #include "kernels/registry.h"
 #include "tuner/kernel_name.h"
 
@@ -27,18 +30,24 @@ SweepHistory::SweepHistory(std::span<const Record> records, const Evaluator& eva
   for (const Record& record : records) {
     if (const auto* measurement = std::get_if<Measurement>(&record.row)) {
       if (!IsOfHere(*measurement, evaluator)) continue;
-      Add(*measurement);
-      last_sequence_[ProblemKey(measurement->problem)] = record.sequence;
+      Note(*measurement, record.sequence);
+      const std::string key = ProblemKey(measurement->problem);
+      first_sequence_.try_emplace(key, record.sequence);
+      last_sequence_[key] = record.sequence;
     } else if (const auto* winner = std::get_if<Winner>(&record.row)) {
+      past_winners_.push_back({*winner, record.sequence});
       if (!IsOfHere(*winner, evaluator)) continue;
       winners_[ProblemKey(winner->problem)] = {*winner, record.sequence};
     }
   }
 }
 
-void SweepHistory::Add(const Measurement& m) {
+void SweepHistory::Add(const Measurement& measurement) { Note(measurement, kThisRun); }
+
+void SweepHistory::Note(const Measurement& m, int64_t sequence) {
   KnownTrial& known = trials_[TrialName(m.problem, m.family, m.config)];
   const std::string kernel = KernelName(m.problem.shape, m.family, m.config);
+  compiled_.try_emplace(kernel, sequence);
   if (m.outcome != Outcome::kOk) {
     known = {.measurement = m};
     failed_.insert(kernel);
@@ -51,6 +60,8 @@ void SweepHistory::Add(const Measurement& m) {
     known.measurement = m;
   }
 }
+
+void SweepHistory::Add(const Winner& winner) { past_winners_.push_back({winner, kThisRun}); }
 
 bool SweepHistory::Failed(const Shape& shape, const Candidate& candidate) const {
   return failed_.contains(KernelName(shape, candidate.family->name, candidate.config));
@@ -70,6 +81,39 @@ const Winner* SweepHistory::StandingWinner(const Problem& problem) const {
   const Winner& winner = found->second.winner;
   if (failed_.contains(KernelName(problem.shape, winner.family, winner.config))) return nullptr;
   return &winner;
+}
+
+bool SweepHistory::IsBefore(const Problem& problem, int64_t sequence) const {
+  const auto first = first_sequence_.find(ProblemKey(problem));
+  return first == first_sequence_.end() || sequence < first->second;
+}
+
+bool SweepHistory::CompiledBefore(const Problem& problem, const Candidate& candidate) const {
+  const auto found =
+      compiled_.find(KernelName(problem.shape, candidate.family->name, candidate.config));
+  return found != compiled_.end() && IsBefore(problem, found->second);
+}
+
+std::vector<Candidate> SweepHistory::WinnersNear(const Problem& problem, size_t count) const {
+  std::vector<std::pair<double, const Winner*>> near;
+  for (const auto& [winner, sequence] : past_winners_) {
+    const double distance = ProblemDistance(problem, winner.problem);
+    if (winner.estimated || !std::isfinite(distance) || !IsBefore(problem, sequence)) continue;
+    near.emplace_back(distance, &winner);
+  }
+  std::ranges::reverse(near);  // of equally near ones the newest
+  std::ranges::stable_sort(near, {}, &std::pair<double, const Winner*>::first);
+  std::vector<Candidate> candidates;
+  for (const auto& [distance, winner] : near) {
+    if (candidates.size() == count) break;
+    const absl::StatusOr<const Family*> family = FindFamily(winner->family);
+    if (!family.ok()) continue;
+    Candidate candidate = {*family, winner->config};
+    if (std::ranges::find(candidates, candidate) == candidates.end()) {
+      candidates.push_back(std::move(candidate));
+    }
+  }
+  return candidates;
 }
 
 }  // namespace moetune

@@ -4,11 +4,14 @@
 #define MOETUNE_TUNER_SWEEP_HISTORY_H_
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "db/record.h"
 #include "tuner/evaluator.h"
@@ -27,7 +30,9 @@ class SweepHistory {
   // environment that it would measure in now.
   SweepHistory(std::span<const Record> records, const Evaluator& evaluator);
 
+  // Of this run.
   void Add(const Measurement& measurement);
+  void Add(const Winner& winner);
 
   // True when this kernel (the candidate compiled for the shape's op, dtypes and fusions) failed,
   // in whichever problem.
@@ -39,15 +44,34 @@ class SweepHistory {
   // null when there is none, or its kernel has failed since.
   const Winner* StandingWinner(const Problem& problem) const;
 
+  // True when this kernel was compiled before the problem's first trial, so that it need not be
+  // waited for.
+  bool CompiledBefore(const Problem& problem, const Candidate& candidate) const;
+
+  // Up to `count` configs that won problems of the same op, dtypes and fusions, this one included,
+  // the nearest problem's first: on whatever device, in whatever environment. Of a problem with
+  // trials in the store only what was known before these, so that a search resumed begins alike.
+  std::vector<Candidate> WinnersNear(const Problem& problem, size_t count) const;
+
  private:
   struct Chosen {
     Winner winner;
     int64_t sequence = 0;
   };
+  // Rows of this run come after all others.
+  static constexpr int64_t kThisRun = std::numeric_limits<int64_t>::max();
+
+  void Note(const Measurement& measurement, int64_t sequence);
+  // Of a problem's first trial in the store; where it has none, everything came before it.
+  bool IsBefore(const Problem& problem, int64_t sequence) const;
+
   std::map<std::string, KnownTrial> trials_;      // by problem and candidate
   std::set<std::string> failed_;                  // kernels
+  std::map<std::string, int64_t> compiled_;       // kernels, with the first row
   std::map<std::string, Chosen> winners_;         // by problem
   std::map<std::string, int64_t> last_sequence_;  // of a problem's trials
+  std::map<std::string, int64_t> first_sequence_;
+  std::vector<Chosen> past_winners_;  // measured ones of all devices, the newest last
 };
 
 }  // namespace moetune

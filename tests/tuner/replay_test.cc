@@ -48,7 +48,8 @@ class ByX : public SearchStrategy {
 };
 
 template <bool kAscending>
-std::unique_ptr<SearchStrategy> MakeByX(std::span<const Candidate> candidates, uint64_t) {
+std::unique_ptr<SearchStrategy> MakeByX(std::span<const Candidate> candidates,
+                                        const SearchOptions&) {
   return std::make_unique<ByX<kAscending>>(candidates);
 }
 constexpr StrategyEntry kAscending = {"ascending", "", MakeByX<true>};
@@ -102,7 +103,7 @@ class NotesTheOrder : public ByX<true> {
 TEST(Replay, EveryRepeatSeesAnotherOrder) {
   first_configs.clear();
   const StrategyEntry noting = {
-      "noting", "", [](std::span<const Candidate> candidates, uint64_t) {
+      "noting", "", [](std::span<const Candidate> candidates, const SearchOptions&) {
         return std::unique_ptr<SearchStrategy>(std::make_unique<NotesTheOrder>(candidates));
       }};
   ASSERT_TRUE(Replay(TraceOf(std::vector<double>(50, 1.0)), noting, {.repeats = 30}).ok());

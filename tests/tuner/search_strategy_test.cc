@@ -19,7 +19,7 @@ class StrategyConformance : public ::testing::TestWithParam<StrategyEntry> {
   std::unique_ptr<SearchStrategy> Make(size_t count, uint64_t seed = 1) {
     candidates_ = RankCandidates(SmallProblem(64), Fiction100());
     candidates_.resize(std::min(count, candidates_.size()));
-    return GetParam().make(candidates_, seed);
+    return GetParam().make(candidates_, {.seed = seed});
   }
 
   // Suggests and observes until the end, `batch` at a time.
@@ -70,15 +70,15 @@ INSTANTIATE_TEST_SUITE_P(Strategies, StrategyConformance,
 
 TEST(Strategies, ExhaustiveKeepsTheOrderOfTheCostModel) {
   const std::vector<Candidate> candidates = RankCandidates(SmallProblem(64), Fiction100());
-  const auto strategy = MakeExhaustive(candidates, 1);
+  const auto strategy = MakeExhaustive(candidates, {});
   EXPECT_THAT(strategy->Suggest(3), ::testing::ElementsAre(0, 1, 2));
 }
 
 TEST(Strategies, RandomDependsOnTheSeedAndReachesEverything) {
   const std::vector<Candidate> candidates = RankCandidates(SmallProblem(64), Fiction100());
-  const std::vector<size_t> one = MakeRandom(candidates, 1)->Suggest(1000);
+  const std::vector<size_t> one = MakeRandom(candidates, {.seed = 1})->Suggest(1000);
   EXPECT_EQ(one.size(), candidates.size());
-  EXPECT_NE(one, MakeRandom(candidates, 2)->Suggest(1000));
+  EXPECT_NE(one, MakeRandom(candidates, {.seed = 2})->Suggest(1000));
 }
 
 TEST(Strategies, AnUnknownNameIsAnsweredWithTheNearest) {

@@ -1,92 +1,91 @@
-// The default search. It learns a model of speed from what it has seen (a Gaussian process), and
-// suggests the candidate whose expected improvement on the best is the greatest.
+// The default search. It learns a model of speed from what it has seen, and suggests the candidate
+// whose expected improvement on the best is the greatest.
 //
 // A time enters as its reciprocal: what matters are differences among the fast, and as speeds the
-// slow lie close together. A failure has no speed; what is like failures is expected to fail.
+// slow lie close together.
 #include <algorithm>
 #include <cmath>
-#include <numbers>
+#include <numeric>
 #include <utility>
 
 #include "tuner/random.h"
 #include "tuner/search_strategy.h"
-#include "tuner/strategies/gaussian_process.h"
 #include "tuner/strategies/grid.h"
+#include "tuner/strategies/speed_model.h"
 #include "tuner/strategies/untested.h"
 
 namespace moetune {
 namespace {
 
 constexpr size_t kSpread = 12;  // first suggestions, before there is a model: fewer teach it little
-constexpr size_t kLeastSpeeds = 4;   // without them there is none
-constexpr size_t kMaxSamples = 400;  // what a suggestion costs is in proportion to this
-constexpr size_t kMaxPool = 2400;    // and to this, twice what is drawn: the rest is for neighbours
-constexpr size_t kDrawnPool = 1200;
-constexpr size_t kFitSamples = 96;       // what a fit costs is cubic in it
-constexpr double kGrowthToRefit = 1.25;  // each new sample of many says little new of the kernel
+constexpr size_t kLeastSpeeds = 4;       // without them there is none
+constexpr double kGrowthToRefit = 1.25;  // each new trial of many says little new of the kernel
 
-// All that differ from one of the best in one dimension are in the pool, from the very best in two.
+// The pool: candidates drawn at random, and all that differ from one of the best in one dimension,
+// from the very best in two.
+constexpr size_t kDrawnPool = 1200;
+constexpr size_t kNeighbourPool = 600;
 constexpr size_t kNeighboursOfBest = 6;
 constexpr size_t kSecondNeighboursOfBest = 2;
 
+// A model can be sure and wrong. So it does not end a search before as many trials again have
+// brought nothing, and these at least.
+constexpr size_t kPatience = 50;
+
 class Auto : public SearchStrategy {
  public:
-  Auto(std::span<const Candidate> candidates, uint64_t seed)
-      : grid_(candidates),
+  Auto(std::span<const Candidate> candidates, const SearchOptions& options)
+      : grid_(candidates, options.ordered),
+        least_gain_(options.least_gain),
         untested_(candidates.size()),
-        random_{seed},
-        trials_(candidates.size()),
-        kernel_(PriorKernel(grid_)),
-        process_(grid_, std::min(kMaxPool, candidates.size()),
-                 std::min(kMaxSamples, candidates.size())) {}
+        random_{options.seed},
+        states_(candidates.size(), State::kUntested),
+        model_(grid_) {}
 
   std::vector<size_t> Suggest(size_t count) override {
     std::vector<size_t> suggested;
     while (suggested.size() < count && untested_.left() > 0) {
-      const size_t known = passed_.size() + failed_.size() + pending_.size();
-      const bool can_model = known >= kSpread && passed_.size() >= kLeastSpeeds;
-      const size_t pick = can_model ? PickByModel() : PickSpread();
-      suggested.push_back(pick);
-      untested_.Remove(pick);
-      trials_[pick].state = State::kPending;
-      pending_.push_back(pick);
+      const bool can_model = trials_.size() + pending_.size() >= kSpread && passed_ >= kLeastSpeeds;
+      const std::optional<size_t> pick = can_model ? PickByModel() : PickSpread();
+      if (!pick) break;
+      suggested.push_back(*pick);
+      untested_.Remove(*pick);
+      states_[*pick] = State::kPending;
+      pending_.push_back(*pick);
     }
     return suggested;
   }
 
   void Observe(size_t candidate, std::optional<double> time_us) override {
     untested_.Remove(candidate);
-    if (trials_[candidate].state != State::kUntested) Forget(candidate);
-    if (!time_us) {
-      trials_[candidate] = {State::kFailed};
-      failed_.push_back(candidate);
-    } else {
-      if (unit_us_ == 0) unit_us_ = *time_us;
-      trials_[candidate] = {State::kPassed, unit_us_ / *time_us};
-      passed_.push_back(candidate);
+    Forget(candidate);
+    states_[candidate] = State::kTried;
+    if (time_us && unit_us_ == 0) unit_us_ = *time_us;
+    const SpeedModel::Trial trial = {candidate, time_us ? unit_us_ / *time_us : 0};
+    trials_.push_back(trial);
+    if (time_us) ++passed_;
+    const bool is_best = trial.speed > best_speed_;
+    if (trial.speed > best_speed_ * (1 + least_gain_)) last_gain_ = trials_.size();
+    if (is_best) best_speed_ = trial.speed;
+    model_stands_ = model_stands_ && model_.Learn(trial);
+    if (model_stands_ && is_best) {
+      std::vector<uint32_t> neighbours;
+      AppendNeighbours(candidate, 2, neighbours);
+      model_.AddToPool(neighbours);
     }
-    const bool is_best = trials_[candidate].speed > best_speed_;
-    if (is_best) best_speed_ = trials_[candidate].speed;
-    if (model_stands_) Teach(candidate);
-    if (model_stands_ && is_best) AddNeighbours(candidate);
   }
 
  private:
-  enum class State : uint8_t { kUntested, kPending, kPassed, kFailed };
-  struct Trial {
-    State state = State::kUntested;
-    double speed = 0;  // in units of the first one
-  };
+  enum class State : uint8_t { kUntested, kPending, kTried };
 
   void Forget(size_t candidate) {
-    const State state = trials_[candidate].state;
-    std::erase(state == State::kPending  ? pending_
-               : state == State::kPassed ? passed_
-                                         : failed_,
-               candidate);
-    if (state != State::kPassed) return;
+    if (states_[candidate] == State::kPending) std::erase(pending_, candidate);
+    if (states_[candidate] != State::kTried) return;
+    const auto trial = std::ranges::find(trials_, candidate, &SpeedModel::Trial::candidate);
+    if (trial->speed > 0) --passed_;
+    trials_.erase(trial);
     best_speed_ = 0;
-    for (size_t each : passed_) best_speed_ = std::max(best_speed_, trials_[each].speed);
+    for (const SpeedModel::Trial& each : trials_) best_speed_ = std::max(best_speed_, each.speed);
   }
 
   // Of a few draws the one least like those before.
@@ -112,101 +111,74 @@ class Auto : public SearchStrategy {
     return pick;
   }
 
-  size_t PickByModel() {
-    std::optional<size_t> place;
-    const bool stale = passed_.size() >= refit_at_ || process_.IsFull();
-    if (model_stands_ && !stale) place = MostPromising();
-    if (!place) {
+  // None when too little is left to gain.
+  std::optional<size_t> PickByModel() {
+    const bool stale = !model_stands_ || trials_.size() >= refit_at_;
+    std::optional<size_t> pick;
+    if (!stale) pick = MostPromising();
+    if (!pick) {
       Remodel();
-      place = MostPromising();
+      pick = MostPromising();
     }
-    // Until its time is known it is taken to be as predicted, so that the next one lies elsewhere.
-    process_.Learn(*place, process_.Mean(process_.ResponseScale(), *place));
-    return process_.pool()[*place];
+    const bool patient = trials_.size() >= last_gain_ + std::max(kPatience, last_gain_);
+    if (patient && gain_left_ < least_gain_ * best_speed_) return std::nullopt;
+    model_.Assume(*pick);
+    return pick;
   }
 
-  // The place in the pool with the greatest expected improvement; none where all were suggested.
-  std::optional<size_t> MostPromising() const {
-    const GaussianProcess::Scale scale = process_.ResponseScale();
+  // The candidate with the greatest gain; none where all of the pool were suggested. Also sums up
+  // what is left to gain: as if no two candidates were fast for the same reason, so rather too
+  // much.
+  std::optional<size_t> MostPromising() {
+    model_.ExpectedGains(best_speed_, gains_);
     std::optional<size_t> pick;
     double most = 0;
-    for (size_t place = 0; place < process_.pool().size(); ++place) {
-      if (!untested_.Contains(process_.pool()[place])) continue;
-      const double deviation = process_.Deviation(scale, place);
-      const double z = (process_.Mean(scale, place) - best_speed_) / deviation;
-      const double density = std::exp(-0.5 * z * z) / std::sqrt(2 * std::numbers::pi);
-      const double chance = 0.5 * std::erfc(-z / std::numbers::sqrt2);
-      const double gain = deviation * (z * chance + density) * ChanceToPass(place);
-      if (pick && gain <= most) continue;
-      pick = place;
-      most = gain;
+    gain_left_ = 0;
+    for (size_t place = 0; place < gains_.size(); ++place) {
+      const size_t candidate = model_.pool()[place];
+      if (!untested_.Contains(candidate)) continue;
+      gain_left_ += gains_[place];
+      if (pick && gains_[place] <= most) continue;
+      pick = candidate;
+      most = gains_[place];
     }
     return pick;
   }
 
-  // A new kernel, and the process from the start with another pool.
   void Remodel() {
-    refit_at_ = std::max(passed_.size() + kLeastSpeeds,
-                         static_cast<size_t>(static_cast<double>(passed_.size()) * kGrowthToRefit));
-    kernel_ = FitKernel(grid_, BestAndOthers(kFitSamples), kernel_);
-    process_.Reset(kernel_);
-    // A quarter of the room is for what comes until the next time.
-    const std::vector<Sample> samples = BestAndOthers(kMaxSamples * 3 / 4);
+    refit_at_ = std::max(trials_.size() + kLeastSpeeds,
+                         static_cast<size_t>(static_cast<double>(trials_.size()) * kGrowthToRefit));
     std::vector<uint32_t> pool(pending_.begin(), pending_.end());
-    for (const Sample& sample : samples) pool.push_back(static_cast<uint32_t>(sample.candidate));
-    AppendPool(pool);
-    process_.AddToPool(pool);
-    for (const Sample& sample : samples) {
-      process_.Learn(*process_.PlaceInPool(sample.candidate), sample.response);
-    }
-    for (size_t candidate : pending_) {
-      const std::optional<size_t> place = process_.PlaceInPool(candidate);
-      if (place && !process_.IsFull()) {
-        process_.Learn(*place, process_.Mean(process_.ResponseScale(), *place));
-      }
-    }
-    odds_.clear();
-    WeighAll(0);
+    AppendDraws(pool);
+    AppendNeighboursOfBest(pool);
+    model_.Rebuild(trials_, pool, random_);
+    for (size_t candidate : pending_) model_.Assume(candidate);
     model_stands_ = true;
   }
 
-  std::vector<Sample> BestAndOthers(size_t count) {
-    std::vector<size_t> chosen = passed_;
-    if (count < chosen.size()) {
-      SortBest(chosen, count / 2);
-      random_.Shuffle(std::span(chosen).subspan(count / 2));
-      chosen.resize(count);
-    }
-    std::vector<Sample> samples;
-    for (size_t candidate : chosen) samples.push_back({candidate, trials_[candidate].speed});
-    return samples;
-  }
-
-  // Brings the `count` fastest to the front, in order.
-  void SortBest(std::vector<size_t>& candidates, size_t count) const {
-    count = std::min(count, candidates.size());
-    std::ranges::partial_sort(
-        candidates, candidates.begin() + static_cast<std::ptrdiff_t>(count), std::greater<>(),
-        [&](size_t candidate) { return std::pair(trials_[candidate].speed, candidate); });
-  }
-
-  void AppendPool(std::vector<uint32_t>& pool) {
-    std::vector<size_t> best = passed_;
-    SortBest(best, kNeighboursOfBest);
-    for (size_t i = 0; i < std::min(best.size(), kNeighboursOfBest); ++i) {
-      AppendNeighbours(best[i], i < kSecondNeighboursOfBest ? 2 : 1, pool);
-    }
-    // Never more than leaves room for the draws.
-    pool.resize(std::min(pool.size(), kMaxPool - kDrawnPool));
-    if (untested_.left() <= kDrawnPool) {
-      for (size_t i = 0; i < grid_.size(); ++i) {
-        if (untested_.Contains(i)) pool.push_back(static_cast<uint32_t>(i));
-      }
-    } else {
+  void AppendDraws(std::vector<uint32_t>& pool) {
+    if (untested_.left() > kDrawnPool) {
       for (size_t i = 0; i < kDrawnPool; ++i) {
         pool.push_back(static_cast<uint32_t>(untested_.Draw(random_)));
       }
+      return;
     }
+    for (size_t i = 0; i < grid_.size(); ++i) {
+      if (untested_.Contains(i)) pool.push_back(static_cast<uint32_t>(i));
+    }
+  }
+
+  void AppendNeighboursOfBest(std::vector<uint32_t>& pool) {
+    std::vector<SpeedModel::Trial> best = trials_;
+    const size_t count = std::min(passed_, kNeighboursOfBest);
+    std::ranges::partial_sort(
+        best, best.begin() + static_cast<std::ptrdiff_t>(count), std::greater<>(),
+        [](const SpeedModel::Trial& trial) { return std::pair(trial.speed, trial.candidate); });
+    const size_t room = pool.size() + kNeighbourPool;
+    for (size_t i = 0; i < count; ++i) {
+      AppendNeighbours(best[i].candidate, i < kSecondNeighboursOfBest ? 2 : 1, pool);
+    }
+    pool.resize(std::min(pool.size(), room));
   }
 
   void AppendNeighbours(size_t candidate, int differences, std::vector<uint32_t>& pool) {
@@ -218,87 +190,32 @@ class Auto : public SearchStrategy {
     }
   }
 
-  void AddNeighbours(size_t candidate) {
-    std::vector<uint32_t> neighbours;
-    AppendNeighbours(candidate, 2, neighbours);
-    const size_t first_place = process_.pool().size();
-    process_.AddToPool(neighbours);
-    WeighAll(first_place);
-  }
-
-  // Tells the standing model of a trial.
-  void Teach(size_t candidate) {
-    const std::optional<size_t> place = process_.PlaceInPool(candidate);
-    if (!place || (process_.IsFull() && !process_.Knows(*place))) {
-      model_stands_ = false;
-      return;
-    }
-    const Trial& trial = trials_[candidate];
-    if (trial.state == State::kPassed) process_.Learn(*place, trial.speed);
-    if (failed_.empty()) return;
-    if (odds_.empty()) {
-      WeighAll(0);
-    } else {
-      Weigh(candidate, 0);
-    }
-  }
-
-  // Whether a candidate fails: what share of those like it did.
-  struct Odds {
-    float failed = 0;
-    float seen = 0;
-  };
-
-  double ChanceToPass(size_t place) const {
-    constexpr float kBelief = 0.2f;  // in its passing, against the first failure
-    if (odds_.empty()) return 1;
-    return 1 - odds_[place].failed / (odds_[place].seen + kBelief);
-  }
-
-  void Weigh(size_t candidate, size_t first_place) {
-    alikeness_.resize(odds_.size());
-    process_.AlikenessTo(candidate, first_place, alikeness_);
-    const float failed = trials_[candidate].state == State::kFailed ? 1 : 0;
-    for (size_t place = first_place; place < odds_.size(); ++place) {
-      const float weight = alikeness_[place - first_place];
-      odds_[place].seen += weight;
-      odds_[place].failed += failed * weight;
-    }
-  }
-
-  // Nothing is weighed while nothing failed. Of very many trials an even share stands for all.
-  void WeighAll(size_t first_place) {
-    if (failed_.empty()) return;
-    odds_.resize(process_.pool().size());
-    const size_t stride = (passed_.size() + failed_.size()) / kMaxSamples + 1;
-    for (size_t i = 0; i < passed_.size(); i += stride) Weigh(passed_[i], first_place);
-    for (size_t i = 0; i < failed_.size(); i += stride) Weigh(failed_[i], first_place);
-  }
-
   Grid grid_;
+  double least_gain_;
   Untested untested_;
   Random random_;
-  std::vector<Trial> trials_;    // per candidate
-  std::vector<size_t> pending_;  // candidates, by state
-  std::vector<size_t> passed_;
-  std::vector<size_t> failed_;
+  std::vector<State> states_;              // per candidate
+  std::vector<size_t> pending_;            // suggested, and not observed yet
+  std::vector<SpeedModel::Trial> trials_;  // in the order of observation
+  size_t passed_ = 0;                      // of trials_
   std::vector<std::vector<Grid::Coordinate>> spread_;
-  double unit_us_ = 0;
+  double unit_us_ = 0;  // the first time: of the speeds
   double best_speed_ = 0;
 
-  Kernel kernel_;
-  GaussianProcess process_;
-  std::vector<Odds> odds_;  // per place in the pool; empty while nothing failed
+  SpeedModel model_;
   bool model_stands_ = false;
-  size_t refit_at_ = 0;  // passed trials
+  size_t refit_at_ = 0;   // trials
+  size_t last_gain_ = 0;  // trials when the best last improved by more than least_gain_
+  double gain_left_ = 0;
+  std::vector<double> gains_;
   std::vector<uint16_t> differences_;
-  std::vector<float> alikeness_;
 };
 
 }  // namespace
 
-std::unique_ptr<SearchStrategy> MakeAuto(std::span<const Candidate> candidates, uint64_t seed) {
-  return std::make_unique<Auto>(candidates, seed);
+std::unique_ptr<SearchStrategy> MakeAuto(std::span<const Candidate> candidates,
+                                         const SearchOptions& options) {
+  return std::make_unique<Auto>(candidates, options);
 }
 
 }  // namespace moetune

@@ -6,7 +6,8 @@
 
 namespace moetune {
 
-std::unique_ptr<SearchStrategy> MakeExhaustive(std::span<const Candidate> candidates, uint64_t) {
+std::unique_ptr<SearchStrategy> MakeExhaustive(std::span<const Candidate> candidates,
+                                               const SearchOptions&) {
   std::vector<size_t> order(candidates.size());
   std::iota(order.begin(), order.end(), size_t{0});
   return std::make_unique<FixedOrder>(std::move(order));

@@ -10,7 +10,7 @@ namespace {
 
 // A prior under which a parameter matters some, and the responses repeat within a few percent.
 // Broad: with a dozen samples it only keeps the search from extremes, with fifty it hardly shows.
-constexpr double kMeanLogRate = -0.5;
+constexpr double kMeanLogRate = -1.5;
 constexpr double kDeviationLogRate = 1;
 constexpr double kMeanLogNoise = -4.6;  // 1 %
 constexpr double kDeviationLogNoise = 1;
@@ -256,8 +256,11 @@ GaussianProcess::Scale GaussianProcess::ResponseScale() const {
   const double mean = mixed / ones;
   double residual = 0;
   for (const Row& row : rows_) residual += Square(row.response_part - mean * row.ones_part);
+  // Where all responses are equal nothing scatters; what is divided by it must stay finite.
+  const double least = 1e-6 * std::abs(mean) + std::numeric_limits<float>::min();
+  const double deviation = std::sqrt(residual / static_cast<double>(rows_.size()));
   return {.mean = static_cast<float>(mean),
-          .deviation = static_cast<float>(std::sqrt(residual / static_cast<double>(rows_.size())))};
+          .deviation = static_cast<float>(std::max(deviation, least))};
 }
 
 float GaussianProcess::Deviation(const Scale& scale, size_t place) const {

@@ -87,7 +87,7 @@ class GaussianProcess {
   // deviation.
   struct Scale {
     float mean = 0;       // of the process, with no sample near
-    float deviation = 0;  // likewise
+    float deviation = 0;  // likewise, above zero
   };
   Scale ResponseScale() const;
   float Mean(const Scale& scale, size_t place) const {

@@ -86,8 +86,9 @@ class Genetic : public SearchStrategy {
 
 }  // namespace
 
-std::unique_ptr<SearchStrategy> MakeGenetic(std::span<const Candidate> candidates, uint64_t seed) {
-  return std::make_unique<Genetic>(candidates, seed);
+std::unique_ptr<SearchStrategy> MakeGenetic(std::span<const Candidate> candidates,
+                                            const SearchOptions& options) {
+  return std::make_unique<Genetic>(candidates, options.seed);
 }
 
 }  // namespace moetune

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
-#include <string>
+#include <map>
+#include <string_view>
 
 #include "absl/container/flat_hash_map.h"
 
@@ -41,27 +41,36 @@ struct ByContent {
 
 }  // namespace
 
-Grid::Grid(std::span<const Candidate> candidates) : size_(candidates.size()) {
-  std::set<std::string_view> names;
-  for (const Candidate& candidate : candidates) {
-    for (const auto& [name, values] : candidate.config.entries()) names.insert(name);
+Grid::Grid(std::span<const Candidate> candidates, bool ordered) : size_(candidates.size()) {
+  std::map<std::string_view, std::vector<const Config::Values*>> parameters;
+  for (size_t i = 0; i < size_; ++i) {
+    for (const auto& [name, values] : candidates[i].config.entries()) {
+      std::vector<const Config::Values*>& column = parameters[name];
+      column.resize(size_);  // null where a candidate has no such parameter
+      column[i] = &values;
+    }
   }
-  for (std::string_view name : names) AddParameter(candidates, name);
+  for (const auto& [name, values] : parameters) AddParameter(values);
   AddFamilies(candidates);
+  point_size_ = dimensions_.size();
+  if (ordered && size_ > 1) AddOrder();
 }
 
-void Grid::AddParameter(std::span<const Candidate> candidates, std::string_view name) {
-  std::vector<const Config::Values*> values;
-  for (const Candidate& candidate : candidates) values.push_back(candidate.config.Find(name));
-  const std::set<const Config::Values*, ByContent> distinct(values.begin(), values.end());
-  if (distinct.size() < 2) return;
-  const std::vector<const Config::Values*> ascending(distinct.begin(), distinct.end());
+void Grid::AddParameter(std::span<const Config::Values* const> values) {
+  std::map<const Config::Values*, Coordinate, ByContent> places;
+  std::vector<const Coordinate*> place_of;  // per candidate
+  for (const Config::Values* value : values) {
+    place_of.push_back(&places.try_emplace(value, Coordinate{0}).first->second);
+  }
+  if (places.size() < 2) return;
+  std::vector<const Config::Values*> ascending;
+  for (auto& [value, place] : places) {
+    place = static_cast<Coordinate>(ascending.size());
+    ascending.push_back(value);
+  }
   Dimension dimension;
   dimension.positions = Positions(ascending);
-  for (const Config::Values* value : values) {
-    const auto place = std::ranges::lower_bound(ascending, value, ByContent());
-    dimension.coordinates.push_back(static_cast<Coordinate>(place - ascending.begin()));
-  }
+  for (const Coordinate* place : place_of) dimension.coordinates.push_back(*place);
   dimensions_.push_back(std::move(dimension));
 }
 
@@ -81,16 +90,33 @@ void Grid::AddFamilies(std::span<const Candidate> candidates) {
   dimensions_.push_back(std::move(dimension));
 }
 
+// In steps that grow: the tenth place and the twentieth differ as the hundredth and the two
+// hundredth do. The first percent are not told apart.
+void Grid::AddOrder() {
+  constexpr size_t kSteps = 64;
+  constexpr double kFinest = 100;
+  Dimension dimension;
+  for (size_t i = 0; i < kSteps; ++i) {
+    dimension.positions.push_back(static_cast<float>(i) / (kSteps - 1));
+  }
+  for (size_t i = 0; i < size_; ++i) {
+    const double share = static_cast<double>(i) / static_cast<double>(size_);
+    const double place = std::log1p(share * kFinest) / std::log1p(kFinest);
+    dimension.coordinates.push_back(static_cast<Coordinate>(place * kSteps));
+  }
+  dimensions_.push_back(std::move(dimension));
+}
+
 std::vector<Grid::Coordinate> Grid::Point(size_t candidate) const {
   std::vector<Coordinate> point;
-  for (const Dimension& dimension : dimensions_) point.push_back(dimension.coordinates[candidate]);
+  for (size_t d = 0; d < point_size_; ++d) point.push_back(dimensions_[d].coordinates[candidate]);
   return point;
 }
 
 void Grid::CountDifferences(std::span<const Coordinate> point,
                             std::vector<uint16_t>& counts) const {
   counts.assign(size_, 0);
-  for (size_t d = 0; d < dimensions_.size(); ++d) {
+  for (size_t d = 0; d < point_size_; ++d) {
     const std::span<const Coordinate> column = Column(d);
     for (size_t i = 0; i < size_; ++i) counts[i] += column[i] != point[d] ? 1 : 0;
   }

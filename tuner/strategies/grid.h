@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string_view>
 #include <vector>
 
 #include "kernels/family.h"
@@ -20,7 +19,9 @@ class Grid {
  public:
   using Coordinate = uint16_t;
 
-  explicit Grid(std::span<const Candidate> candidates);
+  // With `ordered` the candidates stand in an order that means something, the best first. Then the
+  // place in it is the last dimension, in which Point and CountDifferences take no interest.
+  explicit Grid(std::span<const Candidate> candidates, bool ordered = false);
 
   size_t size() const { return size_; }  // candidates
   size_t dimensions() const { return dimensions_.size(); }
@@ -47,10 +48,12 @@ class Grid {
     std::vector<float> positions;         // per value
   };
 
-  void AddParameter(std::span<const Candidate> candidates, std::string_view name);
+  void AddParameter(std::span<const Config::Values* const> values);
   void AddFamilies(std::span<const Candidate> candidates);
+  void AddOrder();
 
   size_t size_;
+  size_t point_size_ = 0;
   std::vector<Dimension> dimensions_;
 };
 

@@ -159,8 +159,9 @@ class Local : public SearchStrategy {
 
 }  // namespace
 
-std::unique_ptr<SearchStrategy> MakeLocal(std::span<const Candidate> candidates, uint64_t seed) {
-  return std::make_unique<Local>(candidates, seed);
+std::unique_ptr<SearchStrategy> MakeLocal(std::span<const Candidate> candidates,
+                                          const SearchOptions& options) {
+  return std::make_unique<Local>(candidates, options.seed);
 }
 
 }  // namespace moetune

@@ -6,10 +6,11 @@
 
 namespace moetune {
 
-std::unique_ptr<SearchStrategy> MakeRandom(std::span<const Candidate> candidates, uint64_t seed) {
+std::unique_ptr<SearchStrategy> MakeRandom(std::span<const Candidate> candidates,
+                                           const SearchOptions& options) {
   std::vector<size_t> order(candidates.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  Random{seed}.Shuffle(std::span(order));
+  Random{options.seed}.Shuffle(std::span(order));
   return std::make_unique<FixedOrder>(std::move(order));
 }
 

@@ -55,6 +55,21 @@ TEST(Grid, CountsInHowManyDimensionsAPointDiffers) {
   EXPECT_THAT(counts, ElementsAre(0, 1, 2));
 }
 
+TEST(Grid, AnOrderThatMeansSomethingIsADimensionButNoPartOfAPoint) {
+  std::vector<Candidate> candidates;
+  for (int64_t i = 0; i < 1000; ++i) candidates.push_back({.config = {{"a", i % 2}}});
+  const Grid grid(candidates, /*ordered=*/true);
+  ASSERT_EQ(grid.dimensions(), 2u);
+  EXPECT_EQ(grid.Point(999), (std::vector<Grid::Coordinate>{1}));
+  std::vector<uint16_t> counts;
+  grid.CountDifferences(grid.Point(0), counts);
+  EXPECT_EQ(counts[998], 0);
+  const auto place = [&](size_t i) { return grid.Position(1, grid.Column(1)[i]); };
+  EXPECT_EQ(place(0), 0);
+  EXPECT_EQ(place(999), 1);
+  EXPECT_GT(place(100) - place(0), place(999) - place(899)) << "the front counts more";
+}
+
 TEST(Grid, NothingAndOneHaveNoDimensions) {
   EXPECT_EQ(Grid({}).dimensions(), 0u);
   const std::vector<Candidate> one = {{.config = {{"a", 1}}}};

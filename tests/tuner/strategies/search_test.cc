@@ -71,7 +71,7 @@ TEST(Search, AutoProfitsFromAnOrderThatMeansSomething) {
   double mean = 0;
   for (uint64_t seed = 0; seed < 10; ++seed) {
     double best_us = 1e9;
-    RunToEnd(*MakeAuto(candidates, seed), 1, 25, [&](size_t candidate) {
+    RunToEnd(*MakeAuto(candidates, {.seed = seed}), 1, 25, [&](size_t candidate) {
       const std::optional<double> time_us = TileTimeUs(candidates[candidate].config);
       best_us = std::min(best_us, time_us.value_or(1e9));
       return time_us;
@@ -85,12 +85,79 @@ TEST(Search, AutoProfitsFromAnOrderThatMeansSomething) {
   EXPECT_GT(optimum_us / mean, Score("auto").budgets[0].mean + 0.01);
 }
 
+TEST(Search, AutoLearnsWhereConfigsFail) {
+  const std::vector<Candidate> candidates = CandidatesOf(TileSpace());
+  int failures = 0;
+  int trials = 0;
+  RunToEnd(*MakeAuto(candidates, {}), 1, 120, [&](size_t candidate) -> std::optional<double> {
+    const Config& config = candidates[candidate].config;
+    const bool fails = config.Get("swizzle") == 1 && config.Get("stages") >= 3;  // the fast ones
+    if (++trials > 40 && fails) ++failures;
+    return fails ? std::nullopt : TileTimeUs(config);
+  });
+  EXPECT_LT(failures, 20);  // of 80; a quarter of all candidates fail
+}
+
+TEST(Search, AutoBuildsOnWhatIsKnown) {
+  const Trace space = TileSpace();
+  const std::vector<Candidate> candidates = CandidatesOf(space);
+  const auto strategy = MakeAuto(candidates, {});
+  double median_us = 0;
+  std::vector<double> times_us;
+  for (size_t i = 0; i < candidates.size(); i += 13) {
+    const std::optional<double> time_us = TileTimeUs(candidates[i].config);
+    strategy->Observe(i, time_us);
+    if (time_us) times_us.push_back(*time_us);
+  }
+  std::ranges::sort(times_us);
+  median_us = times_us[times_us.size() / 2];
+  int fast = 0;
+  int slow = 0;
+  RunToEnd(*strategy, 1, 20, [&](size_t candidate) {
+    const std::optional<double> time_us = TileTimeUs(candidates[candidate].config);
+    if (time_us) ++(*time_us < 0.6 * median_us ? fast : slow);
+    return time_us;
+  });
+  EXPECT_EQ(slow, 0);
+  EXPECT_GE(fast, 10);  // here the fastest lie beside those that fail
+}
+
+TEST(Search, AutoEndsWhereLittleIsLeftToGainAndOnlyIfAskedTo) {
+  const std::vector<Candidate> candidates = CandidatesOf(TileSpace(1));
+  const auto time_us = [&](size_t i) { return TileTimeUs(candidates[i].config); };
+  double optimum_us = 1e9;
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    optimum_us = std::min(optimum_us, time_us(i).value_or(1e9));
+  }
+  size_t trials = 0;
+  for (uint64_t seed = 0; seed < 10; ++seed) {
+    const std::vector<size_t> order = RunToEnd(
+        *MakeAuto(candidates, {.seed = seed, .least_gain = 0.02}), 1, candidates.size(), time_us);
+    double best_us = 1e9;
+    for (size_t candidate : order) best_us = std::min(best_us, time_us(candidate).value_or(1e9));
+    EXPECT_GT(optimum_us / best_us, 0.85);
+    trials += order.size();
+  }
+  EXPECT_LT(trials, 10 * candidates.size() / 4);
+  EXPECT_EQ(RunToEnd(*MakeAuto(candidates, {}), 1, candidates.size(), time_us).size(),
+            candidates.size());
+}
+
+// What is left to gain is less than asked for from the first model on.
+TEST(Search, AutoIsPatientWithItsModel) {
+  const std::vector<Candidate> candidates = CandidatesOf(TileSpace(1));
+  const std::vector<size_t> order = RunToEnd(*MakeAuto(candidates, {.least_gain = 0.02}), 1,
+                                             candidates.size(), [](size_t) { return 100.0; });
+  EXPECT_GE(order.size(), 50u);
+  EXPECT_LE(order.size(), 60u);
+}
+
 class EveryStrategy : public ::testing::TestWithParam<StrategyEntry> {};
 
 TEST_P(EveryStrategy, ReachesAllOfASpace) {
   const std::vector<Candidate> candidates = CandidatesOf(TileSpace(1));
   const std::vector<size_t> order =
-      RunToEnd(*GetParam().make(candidates, 3), 7, 10000,
+      RunToEnd(*GetParam().make(candidates, {.seed = 3}), 7, 10000,
                [&](size_t candidate) { return TileTimeUs(candidates[candidate].config); });
   EXPECT_EQ(std::set<size_t>(order.begin(), order.end()).size(), candidates.size());
   EXPECT_EQ(order.size(), candidates.size());
@@ -98,15 +165,15 @@ TEST_P(EveryStrategy, ReachesAllOfASpace) {
 
 TEST_P(EveryStrategy, GoesOnWhereEverythingFails) {
   const std::vector<Candidate> candidates = CandidatesOf(TileSpace(1));
-  const std::vector<size_t> order =
-      RunToEnd(*GetParam().make(candidates, 3), 1, 10000, [](size_t) { return std::nullopt; });
+  const std::vector<size_t> order = RunToEnd(*GetParam().make(candidates, {.seed = 3}), 1, 10000,
+                                             [](size_t) { return std::nullopt; });
   EXPECT_EQ(order.size(), candidates.size());
 }
 
 // The last word on a candidate counts, and what was in flight may fail.
 TEST_P(EveryStrategy, TakesLateCorrections) {
   const std::vector<Candidate> candidates = CandidatesOf(TileSpace(1));
-  const auto strategy = GetParam().make(candidates, 3);
+  const auto strategy = GetParam().make(candidates, {.seed = 3});
   std::vector<size_t> all;
   for (int round = 0; round < 10; ++round) {
     const std::vector<size_t> suggested = strategy->Suggest(8);
@@ -124,7 +191,7 @@ TEST_P(EveryStrategy, IsQuickInAHugeSpace) {
   const std::vector<Candidate> candidates = CandidatesOf(TileSpace(26));
   ASSERT_GT(candidates.size(), 19000u);
   const auto start = std::chrono::steady_clock::now();
-  RunToEnd(*GetParam().make(candidates, 3), 1, 100,
+  RunToEnd(*GetParam().make(candidates, {.seed = 3}), 1, 100,
            [&](size_t candidate) { return TileTimeUs(candidates[candidate].config); });
   // A tenth of this on an idle machine.
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
