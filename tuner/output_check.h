@@ -23,7 +23,7 @@ struct Tolerance {
   double row = 0;
   double element = 0;
 };
-Tolerance ToleranceOf(Dtype output);
+Tolerance ToleranceOf(const Shape& shape);
 
 Complaint CompareRow(std::span<const float> actual, std::span<const double> expected,
                      const Tolerance& tolerance);

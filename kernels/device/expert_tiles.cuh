@@ -37,16 +37,25 @@ struct TokenTile {
   bool only;  // no other tile reads this block of W
 };
 
-// Tile `index` of an expert; CTA `rank` of a cluster of `cluster` has its share of the tokens.
-// Tiles of the same block of W follow each other.
-MOE_CONSTEXPR TokenTile TileOfTokens(const ExpertTiles& entry, int index, int capacity, int cluster,
+// What all CTAs agree on.
+struct TileGrid {
+  int tiles_n;   // blocks of W
+  int capacity;  // most tokens of a CTA's tile
+  int cluster;   // CTAs that share a block of W and split the tokens
+  bool along_n;  // tiles of the same tokens follow each other, else those of the same block of W
+};
+
+// Tile `index` of an expert, as far as CTA `rank` of a cluster makes it.
+MOE_CONSTEXPR TokenTile TileOfTokens(const ExpertTiles& entry, int index, const TileGrid& grid,
                                      int rank) {
-  const TokenSplit split = SplitTokens(entry.rows, capacity * cluster, 8 * cluster);
-  const int share = split.tokens / cluster;
-  const int begin = index % split.tiles * split.tokens + rank * share;
+  const TokenSplit split = SplitTokens(entry.rows, grid.capacity * grid.cluster, 8 * grid.cluster);
+  const int share = split.tokens / grid.cluster;
+  const int tile_m = grid.along_n ? index / grid.tiles_n : index % split.tiles;
+  const int begin = tile_m * split.tokens + rank * share;
   const int left = entry.rows - begin;
   const int rows = left < 0 ? 0 : left < share ? left : share;
-  return {entry.expert, entry.first_row + begin, rows, index / split.tiles, split.tiles == 1};
+  return {entry.expert, entry.first_row + begin, rows,
+          grid.along_n ? index % grid.tiles_n : index / split.tiles, split.tiles == 1};
 }
 
 #ifdef __CUDACC__
@@ -54,12 +63,13 @@ MOE_CONSTEXPR TokenTile TileOfTokens(const ExpertTiles& entry, int index, int ca
 // Makes the table in shared memory: `table` of `experts` entries and as many ints of `scratch`.
 // With `sort` the tiles of most tokens come first, so that those that work side by side are alike
 // and the last wave is cheap. Called by all threads of the CTA; ends with a barrier.
-template <bool sort, typename Count>
-__device__ __forceinline__ void MakeExpertTable(const Count* row_counts, int experts, int tiles_n,
-                                                int capacity, int granule, ExpertTiles* table,
+template <int threads, bool sort, typename Count>
+__device__ __forceinline__ void MakeExpertTable(const Count* row_counts, int experts,
+                                                const TileGrid& grid, ExpertTiles* table,
                                                 int* scratch) {
+  const int capacity = grid.capacity * grid.cluster;
+  const int granule = 8 * grid.cluster;
   const int thread = static_cast<int>(threadIdx.x);
-  const int threads = static_cast<int>(blockDim.x);
   const int lane = thread % 32;
   for (int e = thread; e < experts; e += threads) table[e].rows = static_cast<int>(row_counts[e]);
   __syncthreads();
@@ -75,7 +85,7 @@ __device__ __forceinline__ void MakeExpertTable(const Count* row_counts, int exp
   }
   __syncthreads();
   // Each entry moves to its place: registers hold it over the barrier.
-  constexpr int kMost = 8;  // experts a thread: 8 * 256 threads
+  constexpr int kMost = 8;  // experts a thread
   ExpertTiles moved[kMost];
   int places[kMost];
 #pragma unroll
@@ -105,7 +115,7 @@ __device__ __forceinline__ void MakeExpertTable(const Count* row_counts, int exp
     for (int base = 0; base < experts; base += 32) {
       const int slot = base + lane;
       const int rows = slot < experts ? table[slot].rows : 0;
-      const int tiles = SplitTokens(rows, capacity, granule).tiles * tiles_n;
+      const int tiles = SplitTokens(rows, capacity, granule).tiles * grid.tiles_n;
       const int end = before + InclusiveScan(tiles, lane);
       if (slot < experts) table[slot].tiles_end = end;
       before = __shfl_sync(0xffffffffu, end, 31);

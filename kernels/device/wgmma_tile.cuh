@@ -88,11 +88,16 @@ struct Ring {
   }
 };
 
+__device__ __forceinline__ TileGrid GridOf(const MoeArgs& args) {
+  return {static_cast<int>(CeilDiv(args.n, BLOCK_N)), BLOCK_M, CLUSTER, ALONG_N != 0};
+}
+
 // The tiles of this CTA's cluster in order: each role walks them by itself.
 class Walk {
  public:
   __device__ __forceinline__ Walk(const MoeArgs& args, const Shared& shared, int rank)
       : cursor_(shared.table, static_cast<int>(args.experts)),
+        grid_(GridOf(args)),
         rank_(rank),
         tile_(static_cast<int>(blockIdx.x) / CLUSTER) {}
 
@@ -100,13 +105,14 @@ class Walk {
     ExpertTiles entry;
     int index;
     if (!cursor_.Find(tile_, entry, index)) return false;
-    tile = TileOfTokens(entry, index, BLOCK_M, CLUSTER, rank_);
+    tile = TileOfTokens(entry, index, grid_, rank_);
     tile_ += static_cast<int>(gridDim.x) / CLUSTER;
     return true;
   }
 
  private:
   TableCursor cursor_;
+  TileGrid grid_;
   int rank_;
   int tile_;
 };

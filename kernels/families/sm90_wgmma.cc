@@ -12,6 +12,9 @@ namespace {
 
 const Space& Sm90WgmmaSpace() {
   static const Space space = {{
+      {"along_n",
+       "1: an expert's tiles of the same tokens follow each other, 0: those of the same W",
+       {{0}, {1}}},
       {"block_k", "columns of k per stage", {{64}, {128}}},
       {"block_m",
        "most tokens per tile of a CTA",

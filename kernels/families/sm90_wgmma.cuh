@@ -11,6 +11,7 @@
 //   CLUSTER 2    two CTAs work on the same rows of W, on half of the tokens each, and each reads
 //                half of W for both
 //   SORT 1       tiles of most tokens come first
+//   ALONG_N 1    an expert's tiles of the same tokens follow each other, else those of the same W
 //
 // A stage's life: empty -> the producer starts its copies -> full, once TMA's bytes have come and
 // with gather all copies of its threads -> consumers multiply -> each warp of theirs arrives at
@@ -199,9 +200,8 @@ extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(moe
     BarrierInitFence();
   }
   const int experts = static_cast<int>(args.experts);
-  MakeExpertTable<SORT>(static_cast<const INDEX*>(args.row_counts), experts,
-                        static_cast<int>(CeilDiv(args.n, BLOCK_N)), BLOCK_M * CLUSTER, 8 * CLUSTER,
-                        shared.table, reinterpret_cast<int*>(shared.table + experts));
+  MakeExpertTable<kThreads, SORT>(static_cast<const INDEX*>(args.row_counts), experts, GridOf(args),
+                                  shared.table, reinterpret_cast<int*>(shared.table + experts));
   if (CLUSTER > 1) ClusterSync();
   if (threadIdx.x < 128) {
     LowerRegisters<kProducerRegisters>();

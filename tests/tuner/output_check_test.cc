@@ -232,7 +232,7 @@ INSTANTIATE_TEST_SUITE_P(Problems, OutputCheckTest,
                                            "forward/bf16-fp32/combine/e4/t40x2/n33/k20/r50"));
 
 TEST(CompareRow, ErrorsAreMeasuredAgainstTheRow) {
-  const Tolerance tolerance = ToleranceOf(Dtype::kBf16);
+  const Tolerance tolerance = ToleranceOf(Shape{});
   const std::vector<double> expected = {1, -1, 1, -1};
   EXPECT_EQ(CompareRow(std::vector<float>{1, -1, 1, -1}, expected, tolerance), std::nullopt);
   EXPECT_EQ(CompareRow(std::vector<float>{1.005f, -1, 1, -1}, expected, tolerance), std::nullopt);
@@ -246,16 +246,15 @@ TEST(CompareRow, ErrorsAreMeasuredAgainstTheRow) {
 
 TEST(CompareRow, NaNIsNeverRight) {
   EXPECT_NE(CompareRow(std::vector<float>{1, std::nanf("")}, std::vector<double>{1, 1},
-                       ToleranceOf(Dtype::kBf16)),
+                       ToleranceOf(Shape{})),
             std::nullopt);
 }
 
 TEST(CompareRow, ARowOfZeroesIsRightWhenItIsZero) {
-  EXPECT_EQ(
-      CompareRow(std::vector<float>{0, 0}, std::vector<double>{0, 0}, ToleranceOf(Dtype::kBf16)),
-      std::nullopt);
+  EXPECT_EQ(CompareRow(std::vector<float>{0, 0}, std::vector<double>{0, 0}, ToleranceOf(Shape{})),
+            std::nullopt);
   EXPECT_NE(
-      CompareRow(std::vector<float>{0, 0.1f}, std::vector<double>{0, 0}, ToleranceOf(Dtype::kBf16)),
+      CompareRow(std::vector<float>{0, 0.1f}, std::vector<double>{0, 0}, ToleranceOf(Shape{})),
       std::nullopt);
 }
 
