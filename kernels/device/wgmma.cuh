@@ -28,12 +28,12 @@ __device__ __forceinline__ void WgmmaWait() {
 
 // Keeps the compiler from moving accesses of accumulators over this point, as it may where it
 // cannot see that wgmma is still writing them.
-template <int BLOCKS, int COUNT>
+template <int USED, int BLOCKS, int COUNT>
 __device__ __forceinline__ void PinRegisters(float (&acc)[BLOCKS][COUNT]) {
 #pragma unroll
   for (int b = 0; b < BLOCKS; ++b) {
 #pragma unroll
-    for (int i = 0; i < COUNT; ++i) asm volatile("" : "+f"(acc[b][i])::"memory");
+    for (int i = 0; i < USED; ++i) asm volatile("" : "+f"(acc[b][i])::"memory");
   }
 }
 
@@ -81,7 +81,7 @@ struct Wgmma;
 #define MOE_WGMMA(T, TYPES, N, A, B, REGISTERS, ...)                                          \
   template <>                                                                                 \
   struct Wgmma<T, N> {                                                                        \
-    static __device__ __forceinline__ void Run(float (&acc)[N / 2], unsigned long long a,     \
+    static __device__ __forceinline__ void Run(float* acc, unsigned long long a,              \
                                                unsigned long long b) {                        \
       asm volatile("{.reg .pred p; setp.eq.b32 p, 0, 0; wgmma.mma_async.sync.aligned.m64n" #N \
                    "k16.f32." TYPES " {" REGISTERS "}, " A ", " B ", p, 1, 1, 0, 0;}"         \

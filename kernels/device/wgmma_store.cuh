@@ -72,8 +72,8 @@ __device__ __forceinline__ float PairValue(float gate, float up) {
 }
 
 // Rounds and stores element by element: what cannot be staged in 16-bit matrices.
-template <Part PART, int N>
-__device__ __forceinline__ void StoreElements(const float (&acc)[kBlocks][N / 2], int rows,
+template <Part PART>
+__device__ __forceinline__ void StoreElements(const float (&acc)[kBlocks][BLOCK_M / 2], int rows,
                                               const Destination& to, const float* weights) {
   const int warp = static_cast<int>(threadIdx.x) % 128 / 32;
   const int lane = static_cast<int>(threadIdx.x) % 32;
@@ -81,7 +81,7 @@ __device__ __forceinline__ void StoreElements(const float (&acc)[kBlocks][N / 2]
 #pragma unroll
   for (int b = 0; b < kBlocks; ++b) {
 #pragma unroll
-    for (int i = 0; i < N / 2; ++i) {
+    for (int i = 0; i < BLOCK_M / 2; ++i) {
       const int h = i / 2 % 2;
       if (FUSE_SWIGLU && h == 1) continue;
       const int token = i / 4 * 8 + lane % 4 * 2 + i % 2;
@@ -96,10 +96,10 @@ __device__ __forceinline__ void StoreElements(const float (&acc)[kBlocks][N / 2]
 }
 
 // Rounds what block b has of 16 tokens (8 where the tile has no more) and stages it token by token.
-template <Part PART, int N>
-__device__ __forceinline__ void StageTokens(const float (&acc)[N / 2], int b, int token,
+template <Part PART>
+__device__ __forceinline__ void StageTokens(const float (&acc)[BLOCK_M / 2], int b, int token,
                                             unsigned slab, const float* weights) {
-  constexpr int kEights = N < 16 ? 1 : 2;
+  constexpr int kEights = BLOCK_M < 16 ? 1 : 2;
   const int warp = static_cast<int>(threadIdx.x) % 128 / 32;
   const int lane = static_cast<int>(threadIdx.x) % 32;
   if constexpr (FUSE_SWIGLU) {
@@ -157,21 +157,21 @@ __device__ __forceinline__ void StoreSlab(unsigned slab, int first, int rows, co
 
 // Stores the first `rows` tokens, 16-bit ones through shared memory, a slab of tokens at a time and
 // two slabs in turn: so that whole rows are written. Called by all threads of the warpgroup.
-template <Part PART, int N>
-__device__ __forceinline__ void StoreTile(const float (&acc)[kBlocks][N / 2], int rows,
+template <Part PART>
+__device__ __forceinline__ void StoreTile(const float (&acc)[kBlocks][BLOCK_M / 2], int rows,
                                           const Destination& to, const float* weights,
                                           unsigned staging, int barrier) {
   if constexpr (sizeof(OUTPUT) != 2) {
-    StoreElements<PART, N>(acc, rows, to, weights);
+    StoreElements<PART>(acc, rows, to, weights);
   } else {
     const bool aligned = to.IsAligned();
 #pragma unroll
-    for (int first = 0; first < N; first += kSlab) {
+    for (int first = 0; first < BLOCK_M; first += kSlab) {
       if (first >= rows) break;
       const unsigned slab = staging + first / kSlab % 2 * kSlabBytes;
 #pragma unroll
       for (int b = 0; b < kBlocks; ++b) {
-        StageTokens<PART, N>(acc[b], b, first, slab, weights);
+        StageTokens<PART>(acc[b], b, first, slab, weights);
       }
       NamedBarrier(barrier, 128);
       StoreSlab(slab, first, rows - first, to, aligned);

@@ -18,7 +18,7 @@ const Space& Sm90WgmmaSpace() {
       {"block_k", "columns of k per stage", {{64}, {128}}},
       {"block_m",
        "most tokens per tile of a CTA",
-       {{8}, {16}, {32}, {64}, {96}, {128}, {160}, {192}, {256}}},
+       {{8}, {16}, {32}, {64}, {96}, {128}, {160}, {192}}},
       {"block_n", "rows of W per tile", {{64}, {128}, {192}, {256}}},
       {"cluster", "CTAs that share rows of W, half of the tokens each", {{1}, {2}}},
       {"consumers", "warpgroups that multiply", {{2}, {3}}},
@@ -94,10 +94,13 @@ absl::Status CheckKernel(const Parameters& p, const Shape& shape, const DeviceSp
     return Illegal(absl::StrFormat("block_n %d is no multiple of 64 for each of %d warpgroups",
                                    p.block_n, p.groups()));
   }
-  const int64_t most = p.consumers == 3 ? 96 : 128;
+  // fp32 outputs are stored element by element, which takes registers for the addresses.
+  const int64_t most = p.consumers == 3 || shape.output == Dtype::kFp32 ? 96 : 128;
   if (p.accumulators() > most) {
-    return Illegal(absl::StrFormat("%d accumulators a thread; with %d consumers at most %d",
-                                   p.accumulators(), p.consumers, most));
+    return Illegal(
+        absl::StrFormat("%d accumulators a thread; with %d consumers and %s output at "
+                        "most %d",
+                        p.accumulators(), p.consumers, DtypeName(shape.output), most));
   }
   const int64_t bytes = p.SharedBytes(shape, p.stages);
   if (bytes > device.shared_bytes_per_block) {

@@ -49,28 +49,35 @@ class Consumer {
         continue;
       }
       if (PINGPONG && turn > 0) NamedBarrier(kTurnBarrier + group_, 256);
-      MakeTile<kNarrowest>(tile, steps);
+      MakeTile(tile, steps);
     }
   }
 
  private:
-  // With the narrowest product that holds the tile's rows.
-  template <int N>
+  using Accumulators = float[kBlocks][BLOCK_M / 2];
+
   __device__ __forceinline__ void MakeTile(const TokenTile& tile, int steps) {
-    if constexpr (N < BLOCK_M) {
-      if (tile.rows > N) return MakeTile<NextWidth(N)>(tile, steps);
-    }
     if (tile.rows == 0) return PassStages(steps);
-    float acc[kBlocks][N / 2];
+    Accumulators acc;
 #pragma unroll
     for (int b = 0; b < kBlocks; ++b) {
 #pragma unroll
-      for (int i = 0; i < N / 2; ++i) acc[b][i] = 0.0f;
+      for (int i = 0; i < BLOCK_M / 2; ++i) acc[b][i] = 0.0f;
     }
     Targets targets;
     targets.LoadRows(args_, tile);
+    MultiplyNarrowest<kNarrowest>(acc, tile, steps, targets);
+    Store(acc, tile, targets);
+  }
+
+  // With the narrowest product that holds the tile's rows.
+  template <int N>
+  __device__ __forceinline__ void MultiplyNarrowest(Accumulators& acc, const TokenTile& tile,
+                                                    int steps, Targets& targets) {
+    if constexpr (N < BLOCK_M) {
+      if (tile.rows > N) return MultiplyNarrowest<NextWidth(N)>(acc, tile, steps, targets);
+    }
     Multiply<N>(acc, steps, targets);
-    Store<N>(acc, tile, targets);
   }
 
   // The other CTA of the cluster has all tokens of this tile.
@@ -85,9 +92,8 @@ class Consumer {
 
   // All steps of k; one product stays under way.
   template <int N>
-  __device__ __forceinline__ void Multiply(float (&acc)[kBlocks][N / 2], int steps,
-                                           Targets& targets) {
-    PinRegisters(acc);
+  __device__ __forceinline__ void Multiply(Accumulators& acc, int steps, Targets& targets) {
+    PinRegisters<N / 2>(acc);
     int held = -1;  // stage of the product under way
     for (int step = 0; step < steps; ++step) {
       const unsigned stage = shared_.stages + ring_.stage * kStageBytes;
@@ -102,13 +108,13 @@ class Consumer {
     }
     PassTurn();
     WgmmaWait<0>();
-    PinRegisters(acc);
+    PinRegisters<N / 2>(acc);
     Release(held);
     if (steps == 1) targets.LoadWeights(args_);
   }
 
   template <int N>
-  __device__ __forceinline__ void MultiplyStage(float (&acc)[kBlocks][N / 2], unsigned stage) {
+  __device__ __forceinline__ void MultiplyStage(Accumulators& acc, unsigned stage) {
     const int first_w = PINGPONG ? 0 : group_ * kBlocks * 64;
     const unsigned long long w = TileDescriptor(stage + first_w * 128);
     const unsigned long long x = TileDescriptor(stage + kBytesW);
@@ -143,8 +149,7 @@ class Consumer {
     }
   }
 
-  template <int N>
-  __device__ __forceinline__ void Store(const float (&acc)[kBlocks][N / 2], const TokenTile& tile,
+  __device__ __forceinline__ void Store(const Accumulators& acc, const TokenTile& tile,
                                         const Targets& targets) const {
     const int barrier = kGroupBarrier + group_;
     const unsigned staging = shared_.staging + group_ * 2 * kSlabBytes;
@@ -162,15 +167,15 @@ class Consumer {
                       columns,
                       targets_of_tile,
                       tile.first_row};
-    StoreTile<Part::kOutput, N>(acc, tile.rows, to, weights_, staging, barrier);
+    StoreTile<Part::kOutput>(acc, tile.rows, to, weights_, staging, barrier);
     if constexpr (FUSE_PREACT) {
       NamedBarrier(barrier, 128);  // the slabs are read
       to.base = static_cast<OUTPUT*>(args_.preact);
       to.pitch = args_.n;
-      StoreTile<Part::kGate, N>(acc, tile.rows, to, weights_, staging, barrier);
+      StoreTile<Part::kGate>(acc, tile.rows, to, weights_, staging, barrier);
       NamedBarrier(barrier, 128);
       to.base += columns;
-      StoreTile<Part::kUp, N>(acc, tile.rows, to, weights_, staging, barrier);
+      StoreTile<Part::kUp>(acc, tile.rows, to, weights_, staging, barrier);
     }
   }
 
