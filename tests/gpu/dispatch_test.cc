@@ -231,8 +231,10 @@ class DispatchSmall : public DispatchTest {
 
 TEST_F(DispatchSmall, EmptyOneRowAndRaggedExpertsInEveryFusion) {
   const auto dispatcher = Open();
-  for (const char* fusions : {"plain", "gather", "scatter", "scatter+scale"}) {
-    for (const char* sizes : {"e5/t37x2/n72/k40", "e3/t9x1/n33/k19", "e4/t40x4/n64/k64/r61"}) {
+  for (const char* fusions : {"plain", "gather", "scatter", "scatter+scale", "swiglu",
+                              "gather+swiglu+preact", "combine"}) {
+    for (const char* sizes :
+         {"e5/t37x2/n72/k40", "e3/t9x1/n34/k19", "e3/t9x1/n34/k24", "e4/t40x4/n64/k64/r61"}) {
       const Problem problem =
           ParseProblem(std::string("forward/bf16/") + fusions + "/" + sizes).value();
       std::vector<int64_t> counts(problem.shape.experts, 0);
@@ -266,12 +268,15 @@ TEST_F(DispatchSmall, WideIndicesAndNarrowWeights) {
 }
 
 TEST_F(DispatchSmall, NoRowsAtAllTouchNothing) {
-  const Problem problem = ParseProblem("forward/bf16/gather/e4/t8x2/n32/k32").value();
   const auto dispatcher = Open();
-  ASSERT_TRUE(dispatcher->Prepare(problem).ok());
-  const absl::Status status =
-      Check(*dispatcher, problem, {.seed = Seed(), .row_counts = std::vector<int64_t>(4, 0)});
-  EXPECT_TRUE(status.ok()) << status;
+  for (const char* fusions : {"gather", "combine"}) {  // which writes zeros
+    const Problem problem =
+        ParseProblem(std::string("forward/bf16/") + fusions + "/e4/t8x2/n32/k32").value();
+    ASSERT_TRUE(dispatcher->Prepare(problem).ok());
+    const absl::Status status =
+        Check(*dispatcher, problem, {.seed = Seed(), .row_counts = std::vector<int64_t>(4, 0)});
+    EXPECT_TRUE(status.ok()) << status;
+  }
 }
 
 }  // namespace
