@@ -83,11 +83,11 @@ TEST(Replay, RandomSearchScoresAboutZero) {
 TEST(Replay, RecordedCostsAreTheAxisWhereAllAreThere) {
   Trace trace = TraceOf({30, 20, 10});
   EXPECT_FALSE(Replay(trace, kAscending, {})->time_is_recorded);
-  for (TracePoint& point : trace.points) point.cost_us = 1000;
+  for (TracePoint& point : trace.points) point.cost = {.compile_us = 900, .rest_us = 100};
   const ReplayResult timed = Replay(trace, kAscending, {}).value();
   EXPECT_TRUE(timed.time_is_recorded);
   EXPECT_DOUBLE_EQ(timed.score_span, 3000);  // only all three draws are sure to be within 95 %
-  trace.points[0].cost_us.reset();
+  trace.points[0].cost.reset();
   EXPECT_FALSE(Replay(trace, kAscending, {})->time_is_recorded);
 }
 

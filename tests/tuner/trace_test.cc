@@ -51,13 +51,13 @@ TEST(Trace, TimesAndCostsAreMicroseconds) {
       "compile_time": 100, "verification_time": 10, "framework_time": 1})"))
                           .value();
   EXPECT_DOUBLE_EQ(trace.points[0].time_us, 2500);
-  EXPECT_DOUBLE_EQ(trace.points[0].cost_us.value(), 116000);
+  EXPECT_EQ(trace.points[0].cost, (TraceCost{.compile_us = 100000, .rest_us = 16000}));
   const Trace seconds = ParseTrace(R"({"metadata": {"timeunit": "seconds"}, "results": [
       {"configuration": {"a": 1}, "invalidity": "correct",
        "measurements": [{"name": "time", "value": 0.5}]}]})")
                             .value();
   EXPECT_DOUBLE_EQ(seconds.points[0].time_us, 500000);
-  EXPECT_EQ(seconds.points[0].cost_us, std::nullopt);
+  EXPECT_EQ(seconds.points[0].cost, std::nullopt);
 }
 
 TEST(Trace, IntegersStayAndOtherValuesBecomeTheirPlace) {
