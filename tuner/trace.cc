@@ -281,14 +281,19 @@ absl::StatusOr<std::string> ReadMaybeGzipped(const std::string& path) {
   }
 }
 
+// The value of a parameter as it is written, or nullptr where the config has none.
+const std::string* ValueText(const TraceParameter& parameter, const Config& config) {
+  const Config::Values* values = config.Find(parameter.name);
+  if (values == nullptr) return nullptr;
+  return &std::ranges::find(parameter.values, values->front(), &TraceParameter::Value::in_config)
+              ->json;
+}
+
 Json T4Result(const Trace& trace, const TracePoint& point) {
   Json configuration = Json::object();
   for (const TraceParameter& parameter : trace.parameters) {
-    const Config::Values* values = point.config.Find(parameter.name);
-    if (values == nullptr) continue;
-    const auto value =
-        std::ranges::find(parameter.values, values->front(), &TraceParameter::Value::in_config);
-    configuration[parameter.name] = Json::parse(value->json);
+    const std::string* text = ValueText(parameter, point.config);
+    if (text != nullptr) configuration[parameter.name] = Json::parse(*text);
   }
   const bool correct = point.invalidity == Invalidity::kCorrect;
   Json times = Json::object();
@@ -356,6 +361,26 @@ absl::StatusOr<Trace> ParseTrace(std::string_view text) {
   if (const Json* results = Find(file, "results")) return FromT4(file, *results);
   return absl::InvalidArgumentError(
       "neither a Kernel Tuner cache (an object with \"cache\") nor T4 (with \"results\")");
+}
+
+std::optional<Config> BestConfig(const Trace& known, const Trace& trace) {
+  const TracePoint* best = nullptr;
+  for (const TracePoint& point : known.points) {
+    if (point.invalidity != Invalidity::kCorrect) continue;
+    if (best == nullptr || point.time_us < best->time_us) best = &point;
+  }
+  if (best == nullptr) return std::nullopt;
+  Config config;
+  for (const TraceParameter& parameter : known.parameters) {
+    const std::string* text = ValueText(parameter, best->config);
+    if (text == nullptr) continue;
+    const auto same = std::ranges::find(trace.parameters, parameter.name, &TraceParameter::name);
+    if (same == trace.parameters.end()) return std::nullopt;
+    const auto value = std::ranges::find(same->values, *text, &TraceParameter::Value::json);
+    if (value == same->values.end()) return std::nullopt;
+    config.Set(parameter.name, value->in_config);
+  }
+  return config;
 }
 
 std::string T4Text(const Trace& trace) {

@@ -76,6 +76,10 @@ absl::StatusOr<Trace> MakeTrace(const std::vector<std::string>& names,
 absl::StatusOr<Trace> ReadTrace(const std::string& path);
 absl::StatusOr<Trace> ParseTrace(std::string_view text);
 
+// The fastest config of `known` as `trace` writes it; none where that lacks one of its values, or
+// nothing in `known` is correct.
+std::optional<Config> BestConfig(const Trace& known, const Trace& trace);
+
 // The trace in T4, which ParseTrace reads back as an equal trace.
 std::string T4Text(const Trace& trace);
 

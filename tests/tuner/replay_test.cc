@@ -111,6 +111,25 @@ TEST(Replay, EveryRepeatSeesAnotherOrder) {
   EXPECT_GT(std::set<int64_t>(first_configs.begin(), first_configs.end()).size(), 10u);
 }
 
+TEST(Replay, EstimatesGiveTheOrder) {
+  first_configs.clear();
+  const StrategyEntry noting = {
+      "noting", "", [](std::span<const Candidate> candidates, const SearchOptions& options) {
+        EXPECT_TRUE(options.ordered);
+        return std::unique_ptr<SearchStrategy>(std::make_unique<NotesTheOrder>(candidates));
+      }};
+  Trace trace = TraceOf({1, 2, 3, 4, 5});
+  for (TracePoint& point : trace.points) point.estimate_us = 10 - point.time_us;
+  ASSERT_TRUE(Replay(trace, noting, {.repeats = 3}).ok());
+  EXPECT_EQ(first_configs, (std::multiset<int64_t>{4, 4, 4}));
+}
+
+TEST(Replay, WhatIsTriedFirstCounts) {
+  const ReplayOptions options = {.budgets = {1, 2}, .first = {{{"x", 7}}, {{"x", 1}}}};
+  const ReplayResult result = Replay(TraceOf({40, 20, 10}), kAscending, options).value();
+  EXPECT_EQ(result.budgets[0].mean, 0.5) << "x = 7 is not in the trace";
+}
+
 TEST(Replay, IsTheSameForTheSameSeed) {
   std::vector<double> times_us;
   for (int i = 0; i < 100; ++i) times_us.push_back(1 + (i * 37) % 101);

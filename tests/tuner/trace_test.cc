@@ -79,6 +79,32 @@ TEST(Trace, T4TextIsReadBackAsTheSameTrace) {
   EXPECT_EQ(ParseTrace(T4Text(trace)).value(), trace);
 }
 
+TEST(Trace, EstimatesAndCostsAreReadBackToo) {
+  const std::vector<RecordedConfig> configs = {
+      {.values = {{"a", "1"}},
+       .point = {.time_us = 2,
+                 .cost = TraceCost{.compile_us = 7, .rest_us = 3},
+                 .estimate_us = 1.5}},
+      {.values = {{"a", "2"}}, .point = {.invalidity = Invalidity::kTimeout, .estimate_us = 2.5}}};
+  const Trace trace = MakeTrace({"a"}, configs).value();
+  EXPECT_EQ(trace.points[1].estimate_us, 2.5);
+  EXPECT_EQ(ParseTrace(T4Text(trace)).value(), trace);
+}
+
+// A word is its place among those that occur, which differ here.
+TEST(Trace, TheBestConfigIsTranslatedByTheTextOfItsValues) {
+  const auto trace_of = [](const std::vector<std::pair<std::string, double>>& times) {
+    std::vector<RecordedConfig> configs;
+    for (const auto& [word, time_us] : times) {
+      configs.push_back({.values = {{"kind", "\"" + word + "\""}}, .point = {.time_us = time_us}});
+    }
+    return MakeTrace({"kind"}, configs).value();
+  };
+  const Trace known = trace_of({{"b", 1}, {"c", 2}});
+  EXPECT_EQ(BestConfig(known, trace_of({{"a", 1}, {"b", 5}, {"c", 2}})), (Config{{"kind", 1}}));
+  EXPECT_EQ(BestConfig(known, trace_of({{"c", 1}})), std::nullopt);
+}
+
 TEST(Trace, OfARepeatedConfigTheLastCounts) {
   const std::string one = R"({"configuration": {"a": 1}, "invalidity": "compile"})";
   const std::string two = R"({"configuration": {"a": 1}, "invalidity": "timeout"})";
