@@ -49,23 +49,25 @@ class Run {
     std::iota(order_.begin(), order_.end(), size_t{0});
     // A recording is sorted, which would tell where to look.
     Random{seed, kOrderStream}.Shuffle(std::span(order_));
-    const bool ordered = std::ranges::all_of(
+    ordered_ = std::ranges::all_of(
         trace.points, [](const TracePoint& point) { return point.estimate_us.has_value(); });
-    if (ordered) {
+    if (ordered_) {
       std::ranges::stable_sort(order_, {}, [&](size_t i) { return *trace.points[i].estimate_us; });
     }
     for (size_t i : order_) candidates_.push_back({.config = trace.points[i].config});
     const std::clock_t start = std::clock();
-    search_ = strategy.make(candidates_, {seed, options.least_gain, ordered});
+    search_ = strategy.make(candidates_, {seed, options.least_gain, ordered_});
     inside_ += std::clock() - start;
   }
 
   // Ends early once the optimum is found, where the strategy is not to end by itself: nothing can
   // follow that counts.
   void Go(const ReplayOptions& options, double optimum_us) {
+    if (ordered_) Try(0);  // the default, as in a sweep
     for (const Config& config : options.first) {
       const auto at = std::ranges::find(candidates_, config, &Candidate::config);
-      if (at != candidates_.end()) Try(static_cast<size_t>(at - candidates_.begin()));
+      const auto candidate = static_cast<size_t>(at - candidates_.begin());
+      if (at != candidates_.end() && !(ordered_ && candidate == 0)) Try(candidate);
     }
     while ((trials_ < course_.evaluations || moment_ < course_.span) &&
            (best_us_ > optimum_us || options.least_gain > 0)) {
@@ -101,6 +103,7 @@ class Run {
   const Trace& trace_;
   const Course& course_;
   std::vector<size_t> order_;  // of the points
+  bool ordered_ = false;       // by their estimates
   std::vector<Candidate> candidates_;
   std::unique_ptr<SearchStrategy> search_;
   std::vector<Improvement> improvements_;
