@@ -23,6 +23,8 @@ struct ReplayCommandOptions {
   std::string budgets = "25,50,100,200,400";
   int64_t repeats = 100;
   int64_t seed = 1;
+  int64_t least_gain = 0;          // percent
+  std::vector<std::string> known;  // files
   bool json = false;
 };
 
@@ -56,6 +58,7 @@ Json ResultJson(const ReplayCommandOptions& asked, const Trace& trace, const Rep
           {"score", result.score},
           {"score_axis", result.time_is_recorded ? "recorded time" : "evaluations"},
           {"score_span", result.time_is_recorded ? result.score_span * 1e-6 : result.score_span},
+          {"mean_trials", result.mean_trials},
           {"strategy_ms_per_trial", result.strategy_ms_per_trial}};
 }
 
@@ -74,7 +77,9 @@ std::string ResultText(const ReplayCommandOptions& asked, const Trace& trace,
       "\nscore %.3f over %s; 0 is random search, 1 the optimum at once\n", result.score,
       result.time_is_recorded ? absl::StrFormat("%.0f s of recorded time", result.score_span * 1e-6)
                               : absl::StrFormat("%.0f evaluations", result.score_span));
-  text += absl::StrFormat("%.3f ms in the strategy per trial\n", result.strategy_ms_per_trial);
+  text += absl::StrFormat("%.3f ms in the strategy per trial, of %.1f trials on average%s\n",
+                          result.strategy_ms_per_trial, result.mean_trials,
+                          asked.least_gain > 0 ? "" : " until the optimum is found");
   return text;
 }
 
@@ -92,6 +97,10 @@ absl::StatusOr<int> Run(std::span<const std::string> arguments) {
                "evaluations after which to look (25,50,100,200,400)");
   options.Integer("seed", "N", &asked.seed, 0, std::numeric_limits<int64_t>::max(),
                   "of the repeats (1)");
+  options.Integer("least-gain", "PERCENT", &asked.least_gain, 0, 100,
+                  "let the search end where it expects to gain less, as tune does at 2 (0: never)");
+  options.Texts("warm", "FILE", &asked.known,
+                "a recording of a like problem, whose best config is tried first, as tune does");
   AddJsonOption(options, &asked.json);
   ASSIGN_OR_RETURN(const bool go_on, options.Parse(arguments));
   if (!go_on) return kExitOk;
@@ -102,10 +111,16 @@ absl::StatusOr<int> Run(std::span<const std::string> arguments) {
   RETURN_IF_ERROR(UsageError(budgets.status()));
 
   ASSIGN_OR_RETURN(const Trace trace, ReadTrace(asked.trace));
-  ASSIGN_OR_RETURN(const ReplayResult result, Replay(trace, **strategy,
-                                                     {.repeats = static_cast<int>(asked.repeats),
-                                                      .budgets = *std::move(budgets),
-                                                      .seed = static_cast<uint64_t>(asked.seed)}));
+  ReplayOptions replay = {.repeats = static_cast<int>(asked.repeats),
+                          .budgets = *std::move(budgets),
+                          .seed = static_cast<uint64_t>(asked.seed),
+                          .least_gain = static_cast<double>(asked.least_gain) / 100};
+  for (const std::string& path : asked.known) {
+    ASSIGN_OR_RETURN(const Trace known, ReadTrace(path));
+    std::optional<Config> best = BestConfig(known, trace);
+    if (best) replay.first.push_back(*std::move(best));
+  }
+  ASSIGN_OR_RETURN(const ReplayResult result, Replay(trace, **strategy, replay));
   if (asked.json) {
     std::cout << JsonText(ResultJson(asked, trace, result));
   } else {

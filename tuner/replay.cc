@@ -1,8 +1,11 @@
 #include "tuner/replay.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
+#include <ctime>
+#include <deque>
+#include <limits>
+#include <memory>
 #include <numeric>
 #include <optional>
 #include <utility>
@@ -32,55 +35,89 @@ struct Course {
   double span = 0;      // up to this moment
   bool time_is_recorded = false;
 
-  double Cost(const TracePoint& point) const { return time_is_recorded ? *point.cost_us : 1; }
-};
-
-struct Run {
-  std::vector<Improvement> improvements;
-  int trials = 0;
-  std::chrono::steady_clock::duration inside{};  // the strategy
-};
-
-// Ends early once the optimum is found: nothing can follow that counts.
-Run RunOnce(const Trace& trace, const StrategyEntry& strategy, uint64_t seed, const Course& course,
-            double optimum_us) {
-  using Clock = std::chrono::steady_clock;
-  std::vector<size_t> order(trace.points.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  Random{seed}.Shuffle(std::span(order));  // a recording is sorted, which would tell where to look
-  std::vector<Candidate> candidates;
-  for (size_t i : order) candidates.push_back({.config = trace.points[i].config});
-
-  Run run;
-  Clock::time_point start = Clock::now();
-  const std::unique_ptr<SearchStrategy> search =
-      strategy.make(candidates, {.seed = seed, .ordered = false});
-  double moment = 0;
-  double best_us = std::numeric_limits<double>::infinity();
-  while ((run.trials < course.evaluations || moment < course.span) && best_us > optimum_us) {
-    const std::vector<size_t> suggested = search->Suggest(1);
-    if (suggested.empty()) break;
-    run.inside += Clock::now() - start;
-    const TracePoint& point = trace.points[order[suggested.front()]];
-    ++run.trials;
-    moment += course.Cost(point);
-    if (IsValid(point) && point.time_us < best_us) {
-      best_us = point.time_us;
-      run.improvements.push_back({run.trials, moment, best_us});
-    }
-    start = Clock::now();
-    search->Observe(suggested.front(),
-                    IsValid(point) ? std::optional<double>(point.time_us) : std::nullopt);
+  double Cost(const TracePoint& point) const {
+    return time_is_recorded ? point.cost->compile_us + point.cost->rest_us : 1;
   }
-  run.inside += Clock::now() - start;
-  return run;
-}
+};
 
-BudgetScore ScoreBudget(const std::vector<Run>& runs, int budget, double optimum_us) {
+// One search from the start.
+class Run {
+ public:
+  Run(const Trace& trace, const StrategyEntry& strategy, const ReplayOptions& options,
+      uint64_t seed, const Course& course)
+      : trace_(trace), course_(course), order_(trace.points.size()) {
+    std::iota(order_.begin(), order_.end(), size_t{0});
+    // A recording is sorted, which would tell where to look.
+    Random{seed, kOrderStream}.Shuffle(std::span(order_));
+    ordered_ = std::ranges::all_of(
+        trace.points, [](const TracePoint& point) { return point.estimate_us.has_value(); });
+    if (ordered_) {
+      std::ranges::stable_sort(order_, {}, [&](size_t i) { return *trace.points[i].estimate_us; });
+    }
+    for (size_t i : order_) candidates_.push_back({.config = trace.points[i].config});
+    const std::clock_t start = std::clock();
+    search_ = strategy.make(candidates_, {seed, options.least_gain, ordered_});
+    inside_ += std::clock() - start;
+  }
+
+  // Ends early once the optimum is found, where the strategy is not to end by itself: nothing can
+  // follow that counts.
+  void Go(const ReplayOptions& options, double optimum_us) {
+    if (ordered_) Try(0);  // the default, as in a sweep
+    for (const Config& config : options.first) {
+      const auto at = std::ranges::find(candidates_, config, &Candidate::config);
+      const auto candidate = static_cast<size_t>(at - candidates_.begin());
+      if (at != candidates_.end() && !(ordered_ && candidate == 0)) Try(candidate);
+    }
+    while ((trials_ < course_.evaluations || moment_ < course_.span) &&
+           (best_us_ > optimum_us || options.least_gain > 0)) {
+      const std::clock_t start = std::clock();
+      const std::vector<size_t> suggested = search_->Suggest(1);
+      inside_ += std::clock() - start;
+      if (suggested.empty()) return;
+      Try(suggested.front());
+    }
+  }
+
+  const std::vector<Improvement>& improvements() const { return improvements_; }
+  int trials() const { return trials_; }
+  double InsideMs() const { return 1e3 * static_cast<double>(inside_) / CLOCKS_PER_SEC; }
+
+ private:
+  static constexpr uint64_t kOrderStream = 1;
+
+  void Try(size_t candidate) {
+    const TracePoint& point = trace_.points[order_[candidate]];
+    ++trials_;
+    moment_ += course_.Cost(point);
+    if (IsValid(point) && point.time_us < best_us_) {
+      best_us_ = point.time_us;
+      improvements_.push_back({trials_, moment_, best_us_});
+    }
+    const std::clock_t start = std::clock();
+    search_->Observe(candidate,
+                     IsValid(point) ? std::optional<double>(point.time_us) : std::nullopt);
+    inside_ += std::clock() - start;
+  }
+
+  const Trace& trace_;
+  const Course& course_;
+  std::vector<size_t> order_;  // of the points
+  bool ordered_ = false;       // by their estimates
+  std::vector<Candidate> candidates_;
+  std::unique_ptr<SearchStrategy> search_;
+  std::vector<Improvement> improvements_;
+  int trials_ = 0;
+  double moment_ = 0;
+  double best_us_ = std::numeric_limits<double>::infinity();
+  std::clock_t inside_ = 0;  // the strategy
+};
+
+BudgetScore ScoreBudget(const std::deque<Run>& runs, int budget, double optimum_us) {
   std::vector<double> fractions;
   for (const Run& run : runs) {
     double fraction = 0;
-    for (const Improvement& each : run.improvements) {
+    for (const Improvement& each : run.improvements()) {
       if (each.evaluation <= budget) fraction = optimum_us / each.time_us;
     }
     fractions.push_back(fraction);
@@ -95,11 +132,11 @@ BudgetScore ScoreBudget(const std::vector<Run>& runs, int budget, double optimum
           .p10 = std::lerp(fractions[below], fractions[above], place - static_cast<double>(below))};
 }
 
-double MeanBestAt(const std::vector<Run>& runs, double moment, double slowest_us) {
+double MeanBestAt(const std::deque<Run>& runs, double moment, double slowest_us) {
   double sum = 0;
   for (const Run& run : runs) {
     double best_us = slowest_us;
-    for (const Improvement& each : run.improvements) {
+    for (const Improvement& each : run.improvements()) {
       if (each.moment <= moment) best_us = each.time_us;
     }
     sum += best_us;
@@ -107,7 +144,7 @@ double MeanBestAt(const std::vector<Run>& runs, double moment, double slowest_us
   return sum / static_cast<double>(runs.size());
 }
 
-double Score(const std::vector<Run>& runs, const RandomBaseline& baseline, double span,
+double Score(const std::deque<Run>& runs, const RandomBaseline& baseline, double span,
              double mean_cost) {
   double sum = 0;
   for (int i = 1; i <= kMoments; ++i) {
@@ -197,20 +234,21 @@ absl::StatusOr<ReplayResult> Replay(const Trace& trace, const StrategyEntry& str
   Course course;
   course.evaluations = *std::ranges::max_element(options.budgets);
   course.time_is_recorded = std::ranges::all_of(
-      trace.points, [](const TracePoint& point) { return point.cost_us.has_value(); });
+      trace.points, [](const TracePoint& point) { return point.cost.has_value(); });
   double mean_cost = 0;
   for (const TracePoint& point : trace.points) mean_cost += course.Cost(point);
   mean_cost /= static_cast<double>(trace.points.size());
   course.span = static_cast<double>(baseline.DrawsToReach(kCutoff)) * mean_cost;
 
-  std::vector<Run> runs;
+  std::deque<Run> runs;
   Random seeds{options.seed};
   double inside_ms = 0;
   double trials = 0;
   for (int i = 0; i < options.repeats; ++i) {
-    runs.push_back(RunOnce(trace, strategy, seeds.Next(), course, baseline.optimum_us()));
-    inside_ms += std::chrono::duration<double, std::milli>(runs.back().inside).count();
-    trials += runs.back().trials;
+    Run& run = runs.emplace_back(trace, strategy, options, seeds.Next(), course);
+    run.Go(options, baseline.optimum_us());
+    inside_ms += run.InsideMs();
+    trials += run.trials();
   }
   for (int budget : options.budgets) {
     result.budgets.push_back(ScoreBudget(runs, budget, baseline.optimum_us()));
@@ -218,6 +256,7 @@ absl::StatusOr<ReplayResult> Replay(const Trace& trace, const StrategyEntry& str
   result.score = Score(runs, baseline, course.span, mean_cost);
   result.time_is_recorded = course.time_is_recorded;
   result.score_span = course.span;
+  result.mean_trials = trials / options.repeats;
   result.strategy_ms_per_trial = inside_ms / trials;
   return result;
 }

@@ -18,6 +18,8 @@ struct ReplayOptions {
   int repeats = 100;
   std::vector<int> budgets = {25, 50, 100, 200, 400};  // evaluations
   uint64_t seed = 1;
+  double least_gain = 0;      // above 0 the strategy may end by itself (SearchOptions)
+  std::vector<Config> first;  // tried before the search begins, as far as the trace has them
 };
 
 // What was reached at one budget: optimum / best so far over the repeats, 0 where nothing valid was
@@ -41,12 +43,15 @@ struct ReplayResult {
       false;              // else a moment is counted in evaluations, as the trace has no costs
   double score_span = 0;  // the last moment, in µs or evaluations
 
-  double strategy_ms_per_trial = 0;  // wall time inside the strategy; of the result all that varies
+  double mean_trials = 0;  // of a repeat; where the strategy can't end, to the optimum
+  double strategy_ms_per_trial =
+      0;  // processor time of the strategy; of the result all that varies
 };
 
-// Every repeat has a strategy of its own, which sees the candidates in an order of its own and
-// nothing of other repeats. Failures count as evaluations. InvalidArgument when the trace has no
-// valid config, or an option is not above zero.
+// Every repeat has a strategy of its own, which sees nothing of other repeats. The candidates come
+// in the order of their estimates where all have one, as in a sweep, else in an order drawn anew
+// for each repeat. Failures count as evaluations. InvalidArgument when the trace has no valid
+// config, or an option is not above zero.
 absl::StatusOr<ReplayResult> Replay(const Trace& trace, const StrategyEntry& strategy,
                                     const ReplayOptions& options);
 

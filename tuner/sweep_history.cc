@@ -69,7 +69,9 @@ bool SweepHistory::Failed(const Shape& shape, const Candidate& candidate) const 
 
 const KnownTrial* SweepHistory::Find(const Problem& problem, const Candidate& candidate) const {
   const auto found = trials_.find(TrialName(problem, candidate.family->name, candidate.config));
-  return found == trials_.end() ? nullptr : &found->second;
+  // A later look without the first says nothing of how it compares with others.
+  const bool known = found != trials_.end() && !found->second.measurement.family.empty();
+  return known ? &found->second : nullptr;
 }
 
 const Winner* SweepHistory::StandingWinner(const Problem& problem) const {

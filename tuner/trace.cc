@@ -50,12 +50,6 @@ double Sum(const Json* list) {
   return sum;
 }
 
-// What both formats say of a config, before the values have their places.
-struct RawPoint {
-  std::vector<std::pair<std::string, std::string>> values;  // parameter -> JSON text
-  TracePoint point;
-};
-
 // Numbers in their order, then words in theirs. Truth values count as numbers.
 struct ByValue {
   static double Number(const Json& json) {
@@ -84,35 +78,8 @@ TraceParameter MakeParameter(const std::string& name, const std::set<std::string
   return parameter;
 }
 
-absl::StatusOr<Trace> MakeTrace(const std::vector<std::string>& names,
-                                std::vector<RawPoint> raw_points) {
-  if (raw_points.empty()) return Malformed("results", "the trace has no configs");
-  absl::flat_hash_map<std::string, std::set<std::string>> texts;
-  for (const RawPoint& raw : raw_points) {
-    for (const auto& [name, text] : raw.values) texts[name].insert(text);
-  }
-  Trace trace;
-  absl::flat_hash_map<std::string, absl::flat_hash_map<std::string, int64_t>> in_config;
-  for (const std::string& name : names) {
-    const TraceParameter& parameter =
-        trace.parameters.emplace_back(MakeParameter(name, texts[name]));
-    for (const auto& value : parameter.values) in_config[name][value.json] = value.in_config;
-  }
-  absl::flat_hash_map<Config, size_t> places;
-  for (RawPoint& raw : raw_points) {
-    for (const auto& [name, text] : raw.values) raw.point.config.Set(name, in_config[name][text]);
-    const auto [it, added] = places.try_emplace(raw.point.config, trace.points.size());
-    if (added) {
-      trace.points.push_back(std::move(raw.point));
-    } else {
-      trace.points[it->second] = std::move(raw.point);
-    }
-  }
-  return trace;
-}
-
 absl::Status ReadValue(const std::string& where, const std::string& name, const Json& value,
-                       RawPoint& raw) {
+                       RecordedConfig& raw) {
   if (!value.is_number() && !value.is_string() && !value.is_boolean()) {
     return Malformed(where, absl::StrFormat("the value of %s must be a number, a word or a truth "
                                             "value, not %s",
@@ -155,9 +122,9 @@ absl::StatusOr<Trace> FromCache(const Json& file, const Json& cache) {
     names.push_back(key.get<std::string>());
   }
   if (!cache.is_object()) return Malformed("cache", "must be an object");
-  std::vector<RawPoint> points;
+  std::vector<RecordedConfig> points;
   for (const auto& [where, entry] : cache.items()) {
-    RawPoint raw;
+    RecordedConfig raw;
     for (const std::string& name : names) {
       const Json* value = Find(entry, name.c_str());
       if (value == nullptr) return Malformed(where, absl::StrFormat("%s is missing", name));
@@ -169,13 +136,12 @@ absl::StatusOr<Trace> FromCache(const Json& file, const Json& cache) {
     if (raw.point.invalidity == Invalidity::kCorrect) {
       RETURN_IF_ERROR(ReadTime(where, time, kUnitUs, raw.point));
     }
-    if (Find(entry, "compile_time") != nullptr) {
-      double cost = Sum(Find(entry, "times"));
-      for (const char* part :
-           {"compile_time", "verification_time", "framework_time", "strategy_time"}) {
-        cost += NumberOr(Find(entry, part), 0);
+    if (const Json* compile = Find(entry, "compile_time"); compile != nullptr) {
+      double rest = Sum(Find(entry, "times"));
+      for (const char* part : {"verification_time", "framework_time", "strategy_time"}) {
+        rest += NumberOr(Find(entry, part), 0);
       }
-      raw.point.cost_us = cost * kUnitUs;
+      raw.point.cost = {NumberOr(compile, 0) * kUnitUs, rest * kUnitUs};
     }
     points.push_back(std::move(raw));
   }
@@ -204,8 +170,20 @@ absl::StatusOr<Invalidity> ReadInvalidity(const std::string& where, const Json& 
       where, absl::StrFormat("unknown invalidity %s", word == nullptr ? "(none)" : word->dump()));
 }
 
-absl::StatusOr<RawPoint> FromResult(const std::string& where, const Json& result, double unit_us) {
-  RawPoint raw;
+// The value of a named measurement, or nullptr.
+const Json* FindMeasurement(const Json& result, std::string_view name) {
+  const Json* list = Find(result, "measurements");
+  if (list == nullptr || !list->is_array()) return nullptr;
+  for (const Json& measurement : *list) {
+    const Json* own_name = Find(measurement, "name");
+    if (own_name != nullptr && *own_name == name) return Find(measurement, "value");
+  }
+  return nullptr;
+}
+
+absl::StatusOr<RecordedConfig> FromResult(const std::string& where, const Json& result,
+                                          double unit_us) {
+  RecordedConfig raw;
   const Json* configuration = Find(result, "configuration");
   if (configuration == nullptr || !configuration->is_object()) {
     return Malformed(where, "configuration is missing");
@@ -215,21 +193,17 @@ absl::StatusOr<RawPoint> FromResult(const std::string& where, const Json& result
   }
   ASSIGN_OR_RETURN(raw.point.invalidity, ReadInvalidity(where, result));
   if (raw.point.invalidity == Invalidity::kCorrect) {
-    const Json* time = nullptr;
-    if (const Json* list = Find(result, "measurements"); list != nullptr && list->is_array()) {
-      for (const Json& measurement : *list) {
-        const Json* name = Find(measurement, "name");
-        if (name != nullptr && *name == "time") time = Find(measurement, "value");
-      }
-    }
-    RETURN_IF_ERROR(ReadTime(where, time, unit_us, raw.point));
+    RETURN_IF_ERROR(ReadTime(where, FindMeasurement(result, "time"), unit_us, raw.point));
+  }
+  if (const double estimate = NumberOr(FindMeasurement(result, "estimate"), 0); estimate > 0) {
+    raw.point.estimate_us = estimate * unit_us;
   }
   if (const Json* times = Find(result, "times"); times != nullptr && !times->empty()) {
-    double cost = Sum(Find(*times, "runtimes"));
-    for (const char* part : {"compilation", "framework", "search_algorithm", "validation"}) {
-      cost += NumberOr(Find(*times, part), 0);
+    double rest = Sum(Find(*times, "runtimes"));
+    for (const char* part : {"validation", "framework", "search_algorithm"}) {
+      rest += NumberOr(Find(*times, part), 0);
     }
-    raw.point.cost_us = cost * unit_us;
+    raw.point.cost = {NumberOr(Find(*times, "compilation"), 0) * unit_us, rest * unit_us};
   }
   return raw;
 }
@@ -238,11 +212,11 @@ absl::StatusOr<Trace> FromT4(const Json& file, const Json& results) {
   if (!results.is_array()) return Malformed("results", "must be a list");
   ASSIGN_OR_RETURN(const double unit_us, TimeUnitUs(file));
   std::vector<std::string> names;
-  std::vector<RawPoint> points;
+  std::vector<RecordedConfig> points;
   std::set<std::string> seen;
   for (const Json& result : results) {
     const std::string where = absl::StrFormat("results[%d]", points.size());
-    ASSIGN_OR_RETURN(RawPoint raw, FromResult(where, result, unit_us));
+    ASSIGN_OR_RETURN(RecordedConfig raw, FromResult(where, result, unit_us));
     for (const auto& [name, text] : raw.values) {
       if (seen.insert(name).second) names.push_back(name);
     }
@@ -307,32 +281,70 @@ absl::StatusOr<std::string> ReadMaybeGzipped(const std::string& path) {
   }
 }
 
+// The value of a parameter as it is written, or nullptr where the config has none.
+const std::string* ValueText(const TraceParameter& parameter, const Config& config) {
+  const Config::Values* values = config.Find(parameter.name);
+  if (values == nullptr) return nullptr;
+  return &std::ranges::find(parameter.values, values->front(), &TraceParameter::Value::in_config)
+              ->json;
+}
+
 Json T4Result(const Trace& trace, const TracePoint& point) {
   Json configuration = Json::object();
   for (const TraceParameter& parameter : trace.parameters) {
-    const Config::Values* values = point.config.Find(parameter.name);
-    if (values == nullptr) continue;
-    const auto value =
-        std::ranges::find(parameter.values, values->front(), &TraceParameter::Value::in_config);
-    configuration[parameter.name] = Json::parse(value->json);
+    const std::string* text = ValueText(parameter, point.config);
+    if (text != nullptr) configuration[parameter.name] = Json::parse(*text);
   }
   const bool correct = point.invalidity == Invalidity::kCorrect;
   Json times = Json::object();
-  if (point.cost_us) times = {{"compilation", 0.0}, {"runtimes", Json::array({*point.cost_us})}};
-  Json measurement = {{"name", "time"}, {"value", point.time_us}, {"unit", "us"}};
-  if (!correct) measurement["value"] = nullptr;
-  return {{"configuration", std::move(configuration)},
-          {"times", std::move(times)},
-          {"invalidity", InvalidityName(point.invalidity)},
-          {"correctness", correct ? 1 : 0},
-          {"measurements", Json::array({std::move(measurement)})},
-          {"objectives", Json::array({"time"})}};
+  if (point.cost) {
+    times = {{"compilation", point.cost->compile_us},
+             {"runtimes", Json::array({point.cost->rest_us})},
+             {"framework", 0},
+             {"search_algorithm", 0},
+             {"validation", 0}};
+  }
+  const auto measurement = [](const char* name, const Json& value) {
+    return Json{{"name", name}, {"value", value}, {"unit", "us"}};
+  };
+  Json measurements = Json::array({measurement("time", correct ? Json(point.time_us) : Json())});
+  if (point.estimate_us) measurements.push_back(measurement("estimate", *point.estimate_us));
+  return {{"configuration", std::move(configuration)},      {"times", std::move(times)},
+          {"invalidity", InvalidityName(point.invalidity)}, {"correctness", correct ? 1 : 0},
+          {"measurements", std::move(measurements)},        {"objectives", Json::array({"time"})}};
 }
 
 }  // namespace
 
 std::string_view InvalidityName(Invalidity invalidity) {
   return kInvalidityNames[static_cast<size_t>(invalidity)];
+}
+
+absl::StatusOr<Trace> MakeTrace(const std::vector<std::string>& names,
+                                std::vector<RecordedConfig> configs) {
+  if (configs.empty()) return Malformed("results", "the trace has no configs");
+  absl::flat_hash_map<std::string, std::set<std::string>> texts;
+  for (const RecordedConfig& raw : configs) {
+    for (const auto& [name, text] : raw.values) texts[name].insert(text);
+  }
+  Trace trace;
+  absl::flat_hash_map<std::string, absl::flat_hash_map<std::string, int64_t>> in_config;
+  for (const std::string& name : names) {
+    const TraceParameter& parameter =
+        trace.parameters.emplace_back(MakeParameter(name, texts[name]));
+    for (const auto& value : parameter.values) in_config[name][value.json] = value.in_config;
+  }
+  absl::flat_hash_map<Config, size_t> places;
+  for (RecordedConfig& raw : configs) {
+    for (const auto& [name, text] : raw.values) raw.point.config.Set(name, in_config[name][text]);
+    const auto [it, added] = places.try_emplace(raw.point.config, trace.points.size());
+    if (added) {
+      trace.points.push_back(std::move(raw.point));
+    } else {
+      trace.points[it->second] = std::move(raw.point);
+    }
+  }
+  return trace;
 }
 
 absl::StatusOr<Trace> ReadTrace(const std::string& path) {
@@ -349,6 +361,26 @@ absl::StatusOr<Trace> ParseTrace(std::string_view text) {
   if (const Json* results = Find(file, "results")) return FromT4(file, *results);
   return absl::InvalidArgumentError(
       "neither a Kernel Tuner cache (an object with \"cache\") nor T4 (with \"results\")");
+}
+
+std::optional<Config> BestConfig(const Trace& known, const Trace& trace) {
+  const TracePoint* best = nullptr;
+  for (const TracePoint& point : known.points) {
+    if (point.invalidity != Invalidity::kCorrect) continue;
+    if (best == nullptr || point.time_us < best->time_us) best = &point;
+  }
+  if (best == nullptr) return std::nullopt;
+  Config config;
+  for (const TraceParameter& parameter : known.parameters) {
+    const std::string* text = ValueText(parameter, best->config);
+    if (text == nullptr) continue;
+    const auto same = std::ranges::find(trace.parameters, parameter.name, &TraceParameter::name);
+    if (same == trace.parameters.end()) return std::nullopt;
+    const auto value = std::ranges::find(same->values, *text, &TraceParameter::Value::json);
+    if (value == same->values.end()) return std::nullopt;
+    config.Set(parameter.name, value->in_config);
+  }
+  return config;
 }
 
 std::string T4Text(const Trace& trace) {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -38,12 +39,26 @@ struct TraceParameter {
   bool operator==(const TraceParameter&) const = default;
 };
 
+// What an evaluation took.
+struct TraceCost {
+  double compile_us = 0;
+  double rest_us = 0;  // every run, checks, the framework
+  bool operator==(const TraceCost&) const = default;
+};
+
 struct TracePoint {
   Config config;
   Invalidity invalidity = Invalidity::kCorrect;
-  double time_us = 0;             // only when correct
-  std::optional<double> cost_us;  // of the whole evaluation: compiling, checking, every run
+  double time_us = 0;  // only when correct
+  std::optional<TraceCost> cost;
+  std::optional<double> estimate_us;  // a cost model's, from before anything was measured
   bool operator==(const TracePoint&) const = default;
+};
+
+// A config as both formats write it: parameters and their values as JSON text.
+struct RecordedConfig {
+  std::vector<std::pair<std::string, std::string>> values;
+  TracePoint point;  // without its config
 };
 
 struct Trace {
@@ -52,9 +67,18 @@ struct Trace {
   bool operator==(const Trace&) const = default;
 };
 
+// The space of these configs, with the parameters in this order. InvalidArgument when there are
+// none.
+absl::StatusOr<Trace> MakeTrace(const std::vector<std::string>& names,
+                                std::vector<RecordedConfig> configs);
+
 // Tells the format by its content. An error says what is wrong, and where.
 absl::StatusOr<Trace> ReadTrace(const std::string& path);
 absl::StatusOr<Trace> ParseTrace(std::string_view text);
+
+// The fastest config of `known` as `trace` writes it; none where that lacks one of its values, or
+// nothing in `known` is correct.
+std::optional<Config> BestConfig(const Trace& known, const Trace& trace);
 
 // The trace in T4, which ParseTrace reads back as an equal trace.
 std::string T4Text(const Trace& trace);

@@ -11,6 +11,7 @@ namespace moetune {
 
 extern const Command kExportCommand;
 extern const Command kImportCommand;
+extern const Command kReplayCommand;
 
 namespace {
 
@@ -52,6 +53,51 @@ TEST_F(ImportExportTest, ADatabaseIsImportedDirectly) {
   MakeDatabase(a_, {WinnerFor(SmallProblem(64))});
   EXPECT_THAT(Import(b_, a_).out, HasSubstr("1 of 1 records added"));
   EXPECT_EQ(Export(b_), Export(a_));
+}
+
+TEST_F(ImportExportTest, TheTrialsOfAProblemAreATraceThatReplayReads) {
+  std::vector<Record> records;
+  for (int64_t block_m : {16, 32, 64}) {
+    Measurement trial = MeasurementFor(SmallProblem(64));
+    trial.config = ReferenceConfig(block_m);
+    trial.effort = Effort::kProbe;
+    trial.time_us = 100.0 + static_cast<double>(block_m);
+    records.push_back(NewRecord(trial));
+  }
+  records.push_back(NewRecord(MeasurementFor(SmallProblem(64))));  // the final of the last
+  Measurement other = MeasurementFor(SmallProblem(128));
+  other.effort = Effort::kProbe;
+  records.push_back(NewRecord(other));
+  OpenStore(a_, OpenMode::kReadWrite).value()->Append(records).value();
+
+  const std::string t4 = Export(a_, {"--format", "t4", "--problem", ProblemKey(SmallProblem(64))});
+  const CliResult replayed =
+      RunCli(kReplayCommand, {"--trace", Write("t4.json", t4), "--strategy", "exhaustive",
+                              "--repeats", "1", "--budgets", "3", "--json"});
+  EXPECT_EQ(replayed.exit_code, 0) << replayed.err;
+  EXPECT_THAT(replayed.out, HasSubstr("\"configs\": 3"));
+  EXPECT_THAT(t4, HasSubstr("\"family\": \"reference\""));
+  EXPECT_THAT(t4, HasSubstr("\"block_m\": 64"));
+
+  const CliResult which = RunCli(kExportCommand, {"--db", a_, "--format", "t4"});
+  EXPECT_EQ(which.exit_code, 1);
+  EXPECT_THAT(which.err, HasSubstr(ProblemKey(SmallProblem(128)) + " on Fiction 100"));
+  EXPECT_THAT(RunCli(kExportCommand, {"--db", a_, "--format", "t4", "--device-name", "x"}).err,
+              HasSubstr("no trials of that problem"));
+}
+
+TEST_F(ImportExportTest, WhatDoesNotGoTogetherIsAUsageError) {
+  const std::pair<std::vector<std::string>, std::string> cases[] = {
+      {{"--format", "t5"}, "did you mean 't4'"},
+      {{"--format", "t4", "--winners"}, "--winners is for"},
+      {{"--problem", "x"}, "are for --format t4"},
+      {{"--format", "t4", "--problem", "x"}, "expected OP/DTYPE"},
+  };
+  for (const auto& [arguments, error] : cases) {
+    const CliResult result = RunCli(kExportCommand, arguments);
+    EXPECT_EQ(result.exit_code, 2) << error;
+    EXPECT_THAT(result.err, HasSubstr(error));
+  }
 }
 
 TEST_F(ImportExportTest, ImportingTwiceAddsNothing) {

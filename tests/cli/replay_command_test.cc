@@ -30,7 +30,7 @@ TEST(ReplayCommand, PrintsALinePerBudgetAndTheScore) {
   EXPECT_THAT(result.out, HasSubstr("        288                   1.000            1.000\n"));
   EXPECT_THAT(result.out, HasSubstr("\nscore "));
   EXPECT_THAT(result.out, HasSubstr(" s of recorded time; 0 is random search"));
-  EXPECT_THAT(result.out, HasSubstr(" ms in the strategy per trial\n"));
+  EXPECT_THAT(result.out, HasSubstr(" ms in the strategy per trial, of "));
 }
 
 TEST(ReplayCommand, JsonSaysWhatWasRunAndWhatWasReached) {
@@ -40,9 +40,9 @@ TEST(ReplayCommand, JsonSaysWhatWasRunAndWhatWasReached) {
   const Json json = Json::parse(result.out);
   std::vector<std::string> names;
   for (const auto& [name, value] : json.items()) names.push_back(name);
-  EXPECT_THAT(names,
-              ElementsAre("budgets", "configs", "failures", "repeats", "score", "score_axis",
-                          "score_span", "seed", "strategy", "strategy_ms_per_trial", "trace"));
+  EXPECT_THAT(names, ElementsAre("budgets", "configs", "failures", "mean_trials", "repeats",
+                                 "score", "score_axis", "score_span", "seed", "strategy",
+                                 "strategy_ms_per_trial", "trace"));
   EXPECT_EQ(json["strategy"], "auto");
   EXPECT_EQ(json["configs"], 288);
   EXPECT_EQ(json["failures"], 64);
@@ -60,6 +60,22 @@ TEST(ReplayCommand, GivesTheSameFiguresForTheSameSeed) {
   };
   EXPECT_EQ(budgets("7"), budgets("7"));
   EXPECT_NE(budgets("7"), budgets("8"));
+}
+
+TEST(ReplayCommand, AWarmStartTriesTheBestOfAnotherRecordingFirst) {
+  const CliResult result =
+      Replay({"--trace", kTiles, "--warm", kTiles, "--repeats", "3", "--budgets", "1", "--json"});
+  EXPECT_EQ(Json::parse(result.out)["budgets"][0]["mean"], 1.0);
+}
+
+TEST(ReplayCommand, ASearchMayEndByItself) {
+  const auto mean_trials = [](const std::string& least_gain) -> double {
+    return Json::parse(Replay({"--trace", kTiles, "--repeats", "5", "--budgets", "288",
+                               "--least-gain", least_gain, "--json"})
+                           .out)["mean_trials"];
+  };
+  EXPECT_LT(mean_trials("50"), 130);
+  EXPECT_GE(mean_trials("50"), 50);
 }
 
 TEST(ReplayCommand, WhatCannotBeReplayedIsAUsageErrorThatSaysWhy) {

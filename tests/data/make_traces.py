@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Writes the recorded spaces that the tests read, beside itself: an invented kernel on an invented GPU, in
-both formats, with the same results.
+both formats, with the same results. With --check it compares them with what stands there (ctest trace_data).
 
   tiles_cache.json   a Kernel Tuner cache
   tiles_t4.json.gz   T4
 """
+import argparse
 import gzip
 import itertools
 import json
@@ -46,7 +47,8 @@ def measure(config, draw):
     return "correct", round(time * draw.uniform(1, 1.02), 6)
 
 
-def main():
+def make_traces():
+    """The texts of both files."""
     draw = random.Random(1)
     cache, results = {}, []
     for values in itertools.product(*PARAMETERS.values()):
@@ -68,17 +70,28 @@ def main():
             "correctness": int(correct), "objectives": ["time"],
             "measurements": [{"name": "time", "value": entry["time"], "unit": ""}],
         })
+    return json.dumps({
+        "device_name": "Fiction 100", "kernel_name": "tiles", "problem_size": [1024],
+        "tune_params_keys": list(PARAMETERS), "tune_params": PARAMETERS, "objective": "time",
+        "cache": cache,
+    }, separators=(",", ":")), json.dumps({
+        "metadata": {"timeunit": "miliseconds"}, "schema_version": "1.0.0", "results": results,
+    })
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    check = parser.parse_args().check
+    cache, t4 = make_traces()
     folder = pathlib.Path(__file__).parent
-    with open(folder / "tiles_cache.json", "w", encoding="utf-8") as file:
-        json.dump({
-            "device_name": "Fiction 100", "kernel_name": "tiles", "problem_size": [1024],
-            "tune_params_keys": list(PARAMETERS), "tune_params": PARAMETERS, "objective": "time",
-            "cache": cache,
-        }, file, separators=(",", ":"))
-    with open(folder / "tiles_t4.json.gz", "wb") as file:
-        text = json.dumps({"metadata": {"timeunit": "miliseconds"}, "schema_version": "1.0.0",
-                           "results": results})
-        file.write(gzip.compress(text.encode(), mtime=0))
+    cache_file, t4_file = folder / "tiles_cache.json", folder / "tiles_t4.json.gz"
+    if check:
+        assert cache_file.read_text(encoding="utf-8") == cache, f"{cache_file} is not what this writes"
+        assert gzip.decompress(t4_file.read_bytes()).decode() == t4, f"{t4_file} is not what this writes"
+    else:
+        cache_file.write_text(cache, encoding="utf-8")
+        t4_file.write_bytes(gzip.compress(t4.encode(), mtime=0))
 
 
 if __name__ == "__main__":

@@ -83,11 +83,11 @@ TEST(Replay, RandomSearchScoresAboutZero) {
 TEST(Replay, RecordedCostsAreTheAxisWhereAllAreThere) {
   Trace trace = TraceOf({30, 20, 10});
   EXPECT_FALSE(Replay(trace, kAscending, {})->time_is_recorded);
-  for (TracePoint& point : trace.points) point.cost_us = 1000;
+  for (TracePoint& point : trace.points) point.cost = {.compile_us = 900, .rest_us = 100};
   const ReplayResult timed = Replay(trace, kAscending, {}).value();
   EXPECT_TRUE(timed.time_is_recorded);
   EXPECT_DOUBLE_EQ(timed.score_span, 3000);  // only all three draws are sure to be within 95 %
-  trace.points[0].cost_us.reset();
+  trace.points[0].cost.reset();
   EXPECT_FALSE(Replay(trace, kAscending, {})->time_is_recorded);
 }
 
@@ -109,6 +109,25 @@ TEST(Replay, EveryRepeatSeesAnotherOrder) {
   ASSERT_TRUE(Replay(TraceOf(std::vector<double>(50, 1.0)), noting, {.repeats = 30}).ok());
   EXPECT_EQ(first_configs.size(), 30u);
   EXPECT_GT(std::set<int64_t>(first_configs.begin(), first_configs.end()).size(), 10u);
+}
+
+TEST(Replay, EstimatesGiveTheOrder) {
+  first_configs.clear();
+  const StrategyEntry noting = {
+      "noting", "", [](std::span<const Candidate> candidates, const SearchOptions& options) {
+        EXPECT_TRUE(options.ordered);
+        return std::unique_ptr<SearchStrategy>(std::make_unique<NotesTheOrder>(candidates));
+      }};
+  Trace trace = TraceOf({1, 2, 3, 4, 5});
+  for (TracePoint& point : trace.points) point.estimate_us = 10 - point.time_us;
+  ASSERT_TRUE(Replay(trace, noting, {.repeats = 3}).ok());
+  EXPECT_EQ(first_configs, (std::multiset<int64_t>{4, 4, 4}));
+}
+
+TEST(Replay, WhatIsTriedFirstCounts) {
+  const ReplayOptions options = {.budgets = {1, 2}, .first = {{{"x", 7}}, {{"x", 1}}}};
+  const ReplayResult result = Replay(TraceOf({40, 20, 10}), kAscending, options).value();
+  EXPECT_EQ(result.budgets[0].mean, 0.5) << "x = 7 is not in the trace";
 }
 
 TEST(Replay, IsTheSameForTheSameSeed) {

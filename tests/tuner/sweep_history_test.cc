@@ -58,6 +58,36 @@ TEST_F(SweepHistoryTest, KnowsWhatWasMeasuredHereWithAnySeed) {
   EXPECT_EQ(history.Find(SmallProblem(65), kCandidate), nullptr);
 }
 
+TEST_F(SweepHistoryTest, ALaterLookWithoutTheFirstIsNoTrial) {
+  EXPECT_EQ(Of({Trial(kCandidate, Effort::kFinal)}).Find(kProblem, kCandidate), nullptr);
+  EXPECT_EQ(Of({Trial(kCandidate, Effort::kShort)}).Find(kProblem, kCandidate), nullptr);
+}
+
+TEST_F(SweepHistoryTest, WinnersNearAreThoseOfTheNearestProblemsOfWhateverDevice) {
+  Winner far = Won(kCandidate);
+  far.problem = SmallProblem(1024);
+  Winner near = Won(kSecond);
+  near.problem = SmallProblem(128);
+  near.device = Fable75();
+  Winner estimated = Won({Families()[0], ReferenceConfig(16)});
+  estimated.estimated = true;
+  Winner other = Won({Families()[0], ReferenceConfig(128)});
+  other.problem = ProblemOf("forward/bf16/gather/e8/t64x2/n1024/k512/softmax");
+  const SweepHistory history = Of({far, near, near, estimated, other});
+  EXPECT_EQ(history.WinnersNear(kProblem, 8), (std::vector<Candidate>{kSecond, kCandidate}));
+  EXPECT_EQ(history.WinnersNear(kProblem, 1), (std::vector<Candidate>{kSecond}));
+}
+
+TEST_F(SweepHistoryTest, WhatCameAfterAProblemsFirstTrialIsNoHelpToIt) {
+  const SweepHistory history = Of({Trial(kCandidate), Trial(kSecond), Won(kSecond)});
+  EXPECT_TRUE(history.WinnersNear(kProblem, 8).empty());
+  EXPECT_FALSE(history.CompiledBefore(kProblem, kSecond));
+  EXPECT_EQ(history.WinnersNear(SmallProblem(65), 8), (std::vector<Candidate>{kSecond}));
+  EXPECT_TRUE(history.CompiledBefore(SmallProblem(65), kSecond));
+  EXPECT_FALSE(history.CompiledBefore(ProblemOf("forward/bf16/gather/e8/t64x2/n1024/k512/softmax"),
+                                      kSecond));
+}
+
 TEST_F(SweepHistoryTest, RowsOfOtherDevicesAndEnvironmentsDoNotCount) {
   Measurement elsewhere = Trial(kCandidate);
   elsewhere.device = Fiction200();

@@ -51,13 +51,13 @@ TEST(Trace, TimesAndCostsAreMicroseconds) {
       "compile_time": 100, "verification_time": 10, "framework_time": 1})"))
                           .value();
   EXPECT_DOUBLE_EQ(trace.points[0].time_us, 2500);
-  EXPECT_DOUBLE_EQ(trace.points[0].cost_us.value(), 116000);
+  EXPECT_EQ(trace.points[0].cost, (TraceCost{.compile_us = 100000, .rest_us = 16000}));
   const Trace seconds = ParseTrace(R"({"metadata": {"timeunit": "seconds"}, "results": [
       {"configuration": {"a": 1}, "invalidity": "correct",
        "measurements": [{"name": "time", "value": 0.5}]}]})")
                             .value();
   EXPECT_DOUBLE_EQ(seconds.points[0].time_us, 500000);
-  EXPECT_EQ(seconds.points[0].cost_us, std::nullopt);
+  EXPECT_EQ(seconds.points[0].cost, std::nullopt);
 }
 
 TEST(Trace, IntegersStayAndOtherValuesBecomeTheirPlace) {
@@ -77,6 +77,32 @@ TEST(Trace, IntegersStayAndOtherValuesBecomeTheirPlace) {
 TEST(Trace, T4TextIsReadBackAsTheSameTrace) {
   const Trace trace = ReadTrace(DataFile("tiles_t4.json.gz")).value();
   EXPECT_EQ(ParseTrace(T4Text(trace)).value(), trace);
+}
+
+TEST(Trace, EstimatesAndCostsAreReadBackToo) {
+  const std::vector<RecordedConfig> configs = {
+      {.values = {{"a", "1"}},
+       .point = {.time_us = 2,
+                 .cost = TraceCost{.compile_us = 7, .rest_us = 3},
+                 .estimate_us = 1.5}},
+      {.values = {{"a", "2"}}, .point = {.invalidity = Invalidity::kTimeout, .estimate_us = 2.5}}};
+  const Trace trace = MakeTrace({"a"}, configs).value();
+  EXPECT_EQ(trace.points[1].estimate_us, 2.5);
+  EXPECT_EQ(ParseTrace(T4Text(trace)).value(), trace);
+}
+
+// A word is its place among those that occur, which differ here.
+TEST(Trace, TheBestConfigIsTranslatedByTheTextOfItsValues) {
+  const auto trace_of = [](const std::vector<std::pair<std::string, double>>& times) {
+    std::vector<RecordedConfig> configs;
+    for (const auto& [word, time_us] : times) {
+      configs.push_back({.values = {{"kind", "\"" + word + "\""}}, .point = {.time_us = time_us}});
+    }
+    return MakeTrace({"kind"}, configs).value();
+  };
+  const Trace known = trace_of({{"b", 1}, {"c", 2}});
+  EXPECT_EQ(BestConfig(known, trace_of({{"a", 1}, {"b", 5}, {"c", 2}})), (Config{{"kind", 1}}));
+  EXPECT_EQ(BestConfig(known, trace_of({{"c", 1}})), std::nullopt);
 }
 
 TEST(Trace, OfARepeatedConfigTheLastCounts) {
