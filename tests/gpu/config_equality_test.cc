@@ -11,6 +11,7 @@
 #include <iostream>
 #include <map>
 
+#include "kernels/sha256.h"
 #include "tests/gpu/gpu_test.h"
 #include "tests/gpu/kernel_shop.h"
 #include "tuner/verifier.h"
