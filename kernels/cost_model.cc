@@ -20,6 +20,7 @@ constexpr std::array<double, 16> kLoadQuantiles = {0.35, 0.45, 0.53, 0.60, 0.66,
 constexpr double kLaunchUs = 3.0;        // an empty kernel, timed with events
 constexpr double kLatencyUs = 0.8;       // of device memory under load
 constexpr double kL2OverMemory = 2.5;    // L2 bandwidth over that of memory
+constexpr double kNotHidden = 0.1;       // of the shorter of compute and memory, by the longer
 constexpr double kTileOverheadUs = 1.0;  // prologue, epilogue and barriers of one tile
 
 int MaxThreadsPerSm(int compute_capability) {
@@ -109,7 +110,13 @@ double EstimateUs(const Problem& problem, const Candidate& candidate, const Devi
   const double reachable_gbps = std::min(device.copy_gbps, in_flight / (kLatencyUs * 1e3));
   const double memory_us = std::max(memory_bytes / (reachable_gbps * 1e3),
                                     l2_bytes / (device.copy_gbps * kL2OverMemory * 1e3));
-  return kLaunchUs + std::max(compute_us, memory_us);
+  double us =
+      kLaunchUs + std::max(compute_us, memory_us) + kNotHidden * std::min(compute_us, memory_us);
+  if (plan.combine_ctas > 0) {  // the workspace is written and read
+    const auto workspace_bytes = static_cast<double>(WorkspaceBytes(problem));
+    us += kLaunchUs + 2 * workspace_bytes / (device.copy_gbps * 1e3);
+  }
+  return us;
 }
 
 double FloorUs(const Problem& problem, int64_t touched_experts, const DeviceSpec& device) {

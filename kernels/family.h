@@ -14,11 +14,12 @@
 
 namespace moetune {
 
-// One launch of the entry `moe_kernel`.
+// One launch of the entry `moe_kernel`, and after it one of `moe_combine` (device/combine.cuh).
 struct Plan {
   int64_t grid[3] = {1, 1, 1};  // CTAs; any zero means that nothing is launched
   int threads = 0;              // per CTA
   int64_t dynamic_shared_bytes = 0;
+  int64_t combine_ctas = 0;  // of kCombineThreads; 0: no such launch
 };
 
 // How a config covers the output, for the cost model.

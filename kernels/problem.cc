@@ -17,8 +17,10 @@ struct FusionName {
   Fusion fusion;
   std::string_view name;
 };
-constexpr std::array kFusionNames = {FusionName{kGather, "gather"}, FusionName{kScatter, "scatter"},
-                                     FusionName{kScale, "scale"}};
+constexpr std::array kFusionNames = {
+    FusionName{kGather, "gather"}, FusionName{kScatter, "scatter"},
+    FusionName{kScale, "scale"},   FusionName{kSwiglu, "swiglu"},
+    FusionName{kPreact, "preact"}, FusionName{kCombine, "combine"}};
 
 struct RoutingName {
   RoutingKind kind;
@@ -48,6 +50,31 @@ absl::StatusOr<int64_t> ParsePart(std::string_view what, std::string_view prefix
         absl::StrFormat("problem key: expected '%sNUMBER' (%s), found '%s'", prefix, what, part));
   }
   return ParseInteger(what, part.substr(prefix.size()), 1, kMaxSize);
+}
+
+// Which fusions may stand together.
+absl::Status CheckFusions(const Shape& s) {
+  if (s.Has(kGather) && s.Has(kScatter)) {
+    return absl::InvalidArgumentError("fusions 'gather' and 'scatter' cannot stand together");
+  }
+  if (s.Has(kScale) && !s.Has(kScatter)) {
+    return absl::InvalidArgumentError("fusion 'scale' needs 'scatter'");
+  }
+  if (s.Has(kPreact) && !s.Has(kSwiglu)) {
+    return absl::InvalidArgumentError("fusion 'preact' needs 'swiglu'");
+  }
+  if (s.Has(kSwiglu) && (s.fusions & ~(kGather | kSwiglu | kPreact)) != 0) {
+    return absl::InvalidArgumentError("fusion 'swiglu' stands only with 'gather' and 'preact'");
+  }
+  if (s.Has(kSwiglu) && s.n % 2 != 0) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "fusion 'swiglu' needs an even n, half of it gate and half up, not %d", s.n));
+  }
+  if (s.Has(kCombine) && s.fusions != kCombine) {
+    return absl::InvalidArgumentError(
+        "fusion 'combine' stands alone: it scatters and scales by itself");
+  }
+  return absl::OkStatus();
 }
 
 // The parts of the key from eE on.
@@ -95,6 +122,20 @@ std::string_view DtypeName(Dtype dtype) {
 }
 
 int DtypeBytes(Dtype dtype) { return dtype == Dtype::kFp32 ? 4 : 2; }
+
+int64_t OutputRows(const Problem& problem) {
+  const Shape& shape = problem.shape;
+  if (shape.Has(kCombine)) return problem.tokens;
+  return shape.Has(kScatter) ? problem.tokens * shape.top_k : problem.rows;
+}
+
+int64_t OutputColumns(const Shape& shape) { return shape.Has(kSwiglu) ? shape.n / 2 : shape.n; }
+
+int64_t WorkspaceBytes(const Problem& problem) {
+  const Shape& shape = problem.shape;
+  if (!shape.Has(kCombine)) return 0;
+  return problem.tokens * shape.top_k * shape.n * DtypeBytes(shape.output);
+}
 
 std::string_view OpName(OpKind op) {
   switch (op) {
@@ -179,7 +220,10 @@ absl::StatusOr<Fusions> ParseFusions(std::string_view text) {
     for (const FusionName& entry : kFusionNames) {
       if (word == entry.name) bit = entry.fusion;
     }
-    if (bit == 0) return UnknownName("fusion", word, {"plain", "gather", "scatter", "scale"});
+    if (bit == 0) {
+      return UnknownName("fusion", word,
+                         {"plain", "gather", "scatter", "scale", "swiglu", "preact", "combine"});
+    }
     if ((fusions & bit) != 0) {
       return absl::InvalidArgumentError(absl::StrFormat("fusion '%s' stands twice", word));
     }
@@ -234,13 +278,7 @@ absl::Status ValidateShape(const Shape& s) {
     return absl::InvalidArgumentError(
         absl::StrFormat("dtype '%s': the output is of the operands' dtype or fp32", DtypesText(s)));
   }
-  if (s.Has(kGather) && s.Has(kScatter)) {
-    return absl::InvalidArgumentError("fusions 'gather' and 'scatter' cannot stand together");
-  }
-  if (s.Has(kScale) && !s.Has(kScatter)) {
-    return absl::InvalidArgumentError("fusion 'scale' needs 'scatter'");
-  }
-  return absl::OkStatus();
+  return CheckFusions(s);
 }
 
 absl::Status ValidateProblem(const Problem& p) {

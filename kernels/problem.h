@@ -26,6 +26,10 @@ enum Fusion : uint32_t {
   kGather = 1 << 0,   // A rows are read through the routing index: row = index[r] / top_k
   kScatter = 1 << 1,  // output row r goes to row index[r]
   kScale = 1 << 2,    // y = cast(cast(acc) * weight), with scatter
+  // y = cast(silu(gate) * up), W's first n / 2 rows being those of gate, the others those of up
+  kSwiglu = 1 << 3,
+  kPreact = 1 << 4,   // with swiglu: gate and up are written too
+  kCombine = 1 << 5,  // y[t] = the sum of the token's rows, each scattered and scaled first
 };
 using Fusions = uint32_t;
 
@@ -57,6 +61,8 @@ struct Shape {
   int64_t k = 0;
 
   bool Has(Fusion fusion) const { return (fusions & fusion) != 0; }
+  bool ReadsIndex() const { return (fusions & (kGather | kScatter | kCombine)) != 0; }
+  bool ReadsScale() const { return (fusions & (kScale | kCombine)) != 0; }
   bool operator==(const Shape&) const = default;
 
   template <typename H>
@@ -84,6 +90,14 @@ struct Problem {
                       p.routing.counts_hash);
   }
 };
+
+// The output tensor y is (OutputRows, OutputColumns), rows that a launch leaves alone included.
+int64_t OutputRows(const Problem& problem);
+int64_t OutputColumns(const Shape& shape);
+
+// Device memory that a launch needs beside its tensors, args.workspace: with combine the rows of
+// all slots, else 0.
+int64_t WorkspaceBytes(const Problem& problem);
 
 // The canonical text key. ParseProblem(ProblemKey(p)) == p for every valid p.
 std::string ProblemKey(const Problem& problem);

@@ -6,6 +6,7 @@ namespace moetune {
 
 extern const Op kForwardOp;
 extern const Family kReferenceFamily;
+extern const Family kSm80MmaFamily;
 
 namespace {
 
@@ -15,6 +16,7 @@ constexpr const Op* kOps[] = {
 
 constexpr const Family* kFamilies[] = {
     &kReferenceFamily,
+    &kSm80MmaFamily,
 };
 
 }  // namespace

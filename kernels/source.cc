@@ -18,14 +18,21 @@ std::string Definition(std::string_view name, std::string_view value) {
 
 std::vector<std::string> Definitions(const Shape& shape, const Config& config,
                                      const ArgTypes& types) {
+  const auto fuse = [&](std::string_view name, Fusions any_of) {
+    return absl::StrFormat("-DFUSE_%s=%d", name, (shape.fusions & any_of) != 0 ? 1 : 0);
+  };
   std::vector<std::string> options = {
       Definition("OPERAND", DeviceTypeName(shape.dtype)),
       Definition("OUTPUT", DeviceTypeName(shape.output)),
       Definition("INDEX", types.index64 ? "long long" : "int"),
       Definition("WEIGHT", types.scale_fp32 ? "fp32" : DeviceTypeName(shape.dtype)),
-      Definition("FUSE_GATHER", shape.Has(kGather) ? "1" : "0"),
-      Definition("FUSE_SCATTER", shape.Has(kScatter) ? "1" : "0"),
-      Definition("FUSE_SCALE", shape.Has(kScale) ? "1" : "0"),
+      // A row on its way to combine is scattered and scaled.
+      fuse("GATHER", kGather),
+      fuse("SCATTER", kScatter | kCombine),
+      fuse("SCALE", kScale | kCombine),
+      fuse("SWIGLU", kSwiglu),
+      fuse("PREACT", kPreact),
+      fuse("COMBINE", kCombine),
   };
   for (const Config::Entry& entry : config.entries()) {
     options.push_back(

@@ -72,7 +72,7 @@ class Dispatcher::Impl {
   }
 
   absl::Status Launch(const Shape& shape, const MoeArgs& args, CUstream_st* stream) {
-    if (args.rows == 0) return absl::OkStatus();
+    if (args.rows == 0 && (args.tokens == 0 || !shape.Has(kCombine))) return absl::OkStatus();
     RETURN_IF_ERROR(OpOf(shape.op).check_args(shape, args));
     const Problem problem = {.shape = shape, .tokens = args.tokens, .rows = args.rows};
     const ReadyTable& table = *table_.load(std::memory_order_acquire);
@@ -88,7 +88,7 @@ class Dispatcher::Impl {
       return absl::FailedPreconditionError(absl::StrFormat(
           "no kernel is loaded that can run %s: call Prepare first", ProblemKey(problem)));
     }
-    if (match.wanting && table.point_count() < max_points_) misses_.Push(problem);
+    if (match.wanting && args.rows > 0 && table.point_count() < max_points_) misses_.Push(problem);
     const CurrentContext current(context_);
     RETURN_IF_ERROR(current.status());
     return kernel->Launch(problem, args, stream);

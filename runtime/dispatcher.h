@@ -9,7 +9,9 @@
 //   absl::Status launched = (*dispatcher)->Launch(problem->shape, args, stream);   // about 1 µs
 //
 // Arguments are device addresses; layouts stand in kernels/device/args.h. Row counts per expert are
-// read on the device: their sum may be anything up to args.rows.
+// read on the device: their sum may be anything up to args.rows. With the fusion combine the caller
+// gives WorkspaceBytes(problem) of device memory, whatever the config; launches of one stream may
+// share it.
 #ifndef MOETUNE_RUNTIME_DISPATCHER_H_
 #define MOETUNE_RUNTIME_DISPATCHER_H_
 
@@ -80,7 +82,8 @@ class Dispatcher {
   // Enqueues the op on `stream`. The kernel is the one ready for the row count nearest to
   // args.rows; for a shape that was never prepared, the one the cost model likes best among those
   // loaded for its op, dtypes and fusions, while the right one is fetched in the background.
-  // FailedPrecondition naming Prepare when there is none. args.rows == 0 is a no-op.
+  // FailedPrecondition naming Prepare when there is none. args.rows == 0 is a no-op, except
+  // that combine writes zeros.
   absl::Status Launch(const Shape& shape, const MoeArgs& args, CUstream_st* stream);
 
   // What Launch would run for this problem. NotFound before Prepare.

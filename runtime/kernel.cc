@@ -4,12 +4,14 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "kernels/device/combine.cuh"
 #include "kernels/status_macros.h"
 
 namespace moetune {
 namespace {
 
 constexpr const char* kEntry = "moe_kernel";
+constexpr const char* kCombineEntry = "moe_combine";
 
 std::string CandidateText(const Candidate& candidate) {
   return absl::StrFormat("%s %s", candidate.family->name, candidate.config.Text());
@@ -36,6 +38,10 @@ absl::StatusOr<LoadedKernel> LoadedKernel::Load(const Context& context, const Cu
 
   const Plan plan =
       candidate.family->plan(problem, candidate.config, kernel.device_, kernel.facts_);
+  if (plan.combine_ctas > 0) {
+    RETURN_IF_ERROR(check(driver.module_function(&kernel.combine_, kernel.module_, kCombineEntry),
+                          "cannot find the second entry of"));
+  }
   if (plan.dynamic_shared_bytes > 0) {
     RETURN_IF_ERROR(check(driver.function_allow_shared(kernel.function_, plan.dynamic_shared_bytes),
                           "cannot give its shared memory to"));
@@ -64,15 +70,22 @@ LoadedKernel& LoadedKernel::operator=(LoadedKernel&& other) noexcept {
   std::swap(facts_, other.facts_);
   std::swap(module_, other.module_);
   std::swap(function_, other.function_);
+  std::swap(combine_, other.combine_);
   return *this;
 }
 
 absl::Status LoadedKernel::Launch(const Problem& problem, const MoeArgs& args,
                                   CUstream_st* stream) const {
-  if (problem.rows == 0) return absl::OkStatus();
   const Plan plan = candidate_.family->plan(problem, candidate_.config, device_, facts_);
+  RETURN_IF_ERROR(Enqueue(function_, plan, args, stream));
+  const Plan combine = {.grid = {plan.combine_ctas, 1, 1}, .threads = kCombineThreads};
+  return Enqueue(combine_, combine, args, stream);
+}
+
+absl::Status LoadedKernel::Enqueue(CUfunc_st* function, const Plan& plan, const MoeArgs& args,
+                                   CUstream_st* stream) const {
   if (plan.grid[0] == 0 || plan.grid[1] == 0 || plan.grid[2] == 0) return absl::OkStatus();
-  const int code = driver_->launch(function_, plan, &args, stream);
+  const int code = driver_->launch(function, plan, &args, stream);
   if (code == 0) return absl::OkStatus();
   return DriverStatus(*driver_, code,
                       absl::StrFormat("cannot launch %s", CandidateText(candidate_)));

@@ -20,8 +20,9 @@ class LoadedKernel {
   LoadedKernel(LoadedKernel&& other) noexcept;
   LoadedKernel& operator=(LoadedKernel&& other) noexcept;
 
-  // Enqueues the kernel on `stream` for the sizes in `problem` (shape, tokens, rows). Zero rows is
-  // a no-op. Does not allocate, lock, or synchronise; may be captured in a CUDA graph. Thread-safe.
+  // Enqueues the kernel on `stream` for the sizes in `problem` (shape, tokens, rows), and with
+  // combine the one that sums. Zero rows is a no-op, except that combine writes zeros. Does not
+  // allocate, lock, or synchronise; may be captured in a CUDA graph. Thread-safe.
   absl::Status Launch(const Problem& problem, const MoeArgs& args, CUstream_st* stream) const;
 
   const Candidate& candidate() const { return candidate_; }
@@ -29,12 +30,16 @@ class LoadedKernel {
 
  private:
   LoadedKernel() = default;
+  absl::Status Enqueue(CUfunc_st* function, const Plan& plan, const MoeArgs& args,
+                       CUstream_st* stream) const;
+
   const DriverApi* driver_ = nullptr;
   DeviceSpec device_;
   Candidate candidate_;
   KernelFacts facts_;
   CUmod_st* module_ = nullptr;
   CUfunc_st* function_ = nullptr;
+  CUfunc_st* combine_ = nullptr;  // null where the plan has no such launch
 };
 
 }  // namespace moetune

@@ -85,10 +85,6 @@ absl::StatusOr<RoutingDraw> TimedDraw(const Problem& problem, uint64_t seed,
   return DrawRouting(problem, seed ^ kTunedDraw, histograms);
 }
 
-int64_t OutputRows(const Problem& problem) {
-  return problem.shape.Has(kScatter) ? problem.tokens * problem.shape.top_k : problem.rows;
-}
-
 int64_t Workload::OutputBytes() const {
   const Shape& shape = host_.problem.shape;
   return 2 * kGuardBytes + OutputRows(host_.problem) * shape.n * DtypeBytes(shape.output);

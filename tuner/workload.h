@@ -58,9 +58,6 @@ struct HostWorkload {
 absl::StatusOr<RoutingDraw> TimedDraw(const Problem& problem, uint64_t seed,
                                       const Histograms& histograms);
 
-// Rows of the output tensor, those that no kernel writes included.
-int64_t OutputRows(const Problem& problem);
-
 // Keeps its memory from one problem to the next where it is large enough.
 class Workload {
  public:

@@ -7,12 +7,16 @@ namespace moetune {
 
 struct MoeArgs {
   const void* x;           // activations: (tokens, k) with gather, else (rows, k) in expert order
-  const void* w;           // weights: (experts, n, k), k contiguous
+  const void* w;           // weights: (experts, n, k), k contiguous; with swiglu gate before up
   void* y;                 // output: (rows, n) in expert order; with scatter (tokens * top_k, n),
-                           // of which the routed slots are written
+                           // of which the routed slots are written; with combine (tokens, n); with
+                           // swiglu (rows, n / 2)
   const void* row_counts;  // (experts,) rows of each expert, int32 or int64
   const void* row_index;   // (rows,) slot = token * top_k + j of each expert-sorted row
-  const void* scale;       // (tokens * top_k,) weights in slot order
+  const void* scale;  // (tokens * top_k,) weights in slot order; with combine a slot that is in
+                      // no row, such as another rank's, has weight zero and adds nothing
+  void* preact;       // with preact: (rows, n) in expert order, gate and up before swiglu
+  void* workspace;    // with combine: WorkspaceBytes (kernels/problem.h), of any content
 
   long long tokens;
   long long rows;  // capacity of the launch: at least the sum of row_counts

@@ -1,10 +1,26 @@
-// Which row of X a routed row is read from, and which row of Y it is written to.
+// Which row of X and which rows of W a tile is read from, and which row of the output it is written
+// to.
 #ifndef MOETUNE_KERNELS_DEVICE_ROWS_CUH_
 #define MOETUNE_KERNELS_DEVICE_ROWS_CUH_
 
 #include "kernels/device/args.h"
+#include "kernels/device/scheduler.cuh"
 
 namespace moetune {
+
+// With swiglu a tile of W alternates between GRANULE rows of gate and the same GRANULE of up, so
+// that a thread holds both. Row `row` of a tile: the output column that it belongs to, counted from
+// the tile's first, and whether it is one of up.
+template <int GRANULE>
+MOE_CONSTEXPR int PairedColumn(int row) {
+  return row / (2 * GRANULE) * GRANULE + row % GRANULE;
+}
+template <int GRANULE>
+MOE_CONSTEXPR bool IsUp(int row) {
+  return row / GRANULE % 2 != 0;
+}
+
+#ifdef __CUDACC__
 
 template <typename Index, bool GATHER>
 __device__ __forceinline__ int SourceRow(const MoeArgs& args, int row) {
@@ -18,6 +34,14 @@ __device__ __forceinline__ int TargetRow(const MoeArgs& args, int row) {
   if (!SCATTER) return row;
   return static_cast<int>(static_cast<const Index*>(args.row_index)[row]);
 }
+
+// What moe_kernel writes: with combine the rows that moe_combine sums.
+template <typename Output, bool COMBINE>
+__device__ __forceinline__ Output* TargetTensor(const MoeArgs& args) {
+  return static_cast<Output*>(COMBINE ? args.workspace : args.y);
+}
+
+#endif  // __CUDACC__
 
 }  // namespace moetune
 

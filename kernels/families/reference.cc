@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_format.h"
+#include "kernels/device/combine.cuh"
 #include "kernels/device/scheduler.cuh"
 #include "kernels/family.h"
 
@@ -46,6 +47,7 @@ Plan MakePlan(const Problem& problem, const Config& config, const DeviceSpec&, c
   plan.grid[0] = MaxRowTiles(problem.rows, shape.experts, config.Get("block_m")) *
                  CeilDiv(shape.n, config.Get("block_n"));
   plan.threads = static_cast<int>(config.Get("threads"));
+  if (shape.Has(kCombine)) plan.combine_ctas = CombineCtas(problem.tokens, shape.n);
   return plan;  // its shared memory is static
 }
 

@@ -7,8 +7,9 @@
 // bit for bit.
 //
 // Parameters: BLOCK_M, BLOCK_N, BLOCK_K, THREADS. From the problem: OPERAND, OUTPUT, INDEX, WEIGHT,
-// FUSE_GATHER, FUSE_SCATTER, FUSE_SCALE.
+// FUSE_GATHER, FUSE_SCATTER, FUSE_SCALE, FUSE_SWIGLU, FUSE_PREACT, FUSE_COMBINE.
 #include "kernels/device/args.h"
+#include "kernels/device/combine.cuh"
 #include "kernels/device/epilogue.cuh"
 #include "kernels/device/rows.cuh"
 #include "kernels/device/scheduler.cuh"
@@ -21,8 +22,14 @@ constexpr int kThreadM = kPerThread / kThreadN;
 constexpr int kThreadsN = BLOCK_N / kThreadN;
 static_assert(kThreadM >= 1 && (BLOCK_M / kThreadM) * kThreadsN == THREADS,
               "threads cover the tile");
-static_assert(FUSE_GATHER + FUSE_SCATTER <= 1 && FUSE_SCALE <= FUSE_SCATTER,
+static_assert(FUSE_GATHER + FUSE_SCATTER <= 1 && FUSE_COMBINE <= FUSE_SCALE &&
+                  FUSE_SCALE <= FUSE_SCATTER && FUSE_PREACT <= FUSE_SWIGLU,
               "#if takes a missing parameter for 0; this does not");
+
+// Output columns of a tile. With swiglu each group of 4 that a thread owns is 2 of gate and the
+// same 2 of up.
+constexpr int kTileColumns = FUSE_SWIGLU ? BLOCK_N / 2 : BLOCK_N;
+constexpr int kGranule = 2;
 
 // Pitches of the k-major tiles: 4 floats of padding keep 16-byte alignment and spread the banks.
 constexpr int kPitchA = BLOCK_M + 4;
@@ -42,6 +49,11 @@ struct SharedTiles {
   int source_row[BLOCK_M];  // row of X of each tile row; -1 past the expert's end
 };
 
+// Columns of y, and of gate and of up.
+__device__ __forceinline__ long long OutputColumns(const MoeArgs& args) {
+  return FUSE_SWIGLU ? args.n / 2 : args.n;
+}
+
 // Loads columns [k0, k0 + BLOCK_K) of the tile's rows; what lies outside the problem becomes zero.
 // X's zeros are negative: adding -0 * 0 changes no sum, not even one of -0, so the last step of k
 // may be of any length.
@@ -50,6 +62,7 @@ __device__ __forceinline__ void LoadStep(const MoeArgs& args, const OPERAND* w, 
   const OPERAND* x = static_cast<const OPERAND*>(args.x);
   const int column = threadIdx.x % BLOCK_K;
   const bool in_k = k0 + column < args.k;
+  const long long columns = OutputColumns(args);
 #pragma unroll 4
   for (int row = threadIdx.x / BLOCK_K; row < BLOCK_M; row += THREADS / BLOCK_K) {
     const long long source = shared.source_row[row];  // 64-bit: offsets in elements pass 2^31
@@ -58,9 +71,10 @@ __device__ __forceinline__ void LoadStep(const MoeArgs& args, const OPERAND* w, 
   }
 #pragma unroll 4
   for (int row = threadIdx.x / BLOCK_K; row < BLOCK_N; row += THREADS / BLOCK_K) {
-    const long long n = first_n + row;
-    const bool valid = in_k && n < args.n;
-    shared.b[column * kPitchB + row] = valid ? ToFloat(w[n * args.k + k0 + column]) : 0.0f;
+    const long long n = first_n + (FUSE_SWIGLU ? PairedColumn<kGranule>(row) : row);
+    const bool valid = in_k && n < columns;
+    const long long w_row = FUSE_SWIGLU && IsUp<kGranule>(row) ? columns + n : n;
+    shared.b[column * kPitchB + row] = valid ? ToFloat(w[w_row * args.k + k0 + column]) : 0.0f;
   }
 }
 
@@ -86,26 +100,41 @@ __device__ __forceinline__ void MultiplyStep(const SharedTiles& shared, int thre
   }
 }
 
+// Stores element j of a thread's row, `row` being that of the output.
+__device__ __forceinline__ void StoreElement(const MoeArgs& args, long long row, int first_n,
+                                             int thread_n, int j, const float (&acc)[kThreadN]) {
+  const int tile_n = FragmentIndex<BLOCK_N, kThreadN>(thread_n, j);
+  const long long columns = OutputColumns(args);
+  const long long n = first_n + (FUSE_SWIGLU ? PairedColumn<kGranule>(tile_n) : tile_n);
+  if (n >= columns) return;
+  OUTPUT& y = TargetTensor<OUTPUT, FUSE_COMBINE>(args)[row * columns + n];
+#if FUSE_SWIGLU
+  if (IsUp<kGranule>(j)) return;
+  const float gate = acc[j];
+  const float up = acc[j + kGranule];
+  y = FinishSwiglu<OUTPUT>(gate, up);
+#if FUSE_PREACT
+  OUTPUT* preact = static_cast<OUTPUT*>(args.preact) + row * args.n + n;
+  preact[0] = Finish<OUTPUT>(gate);
+  preact[columns] = Finish<OUTPUT>(up);
+#endif
+#elif FUSE_SCALE
+  y = FinishScaled<OUTPUT>(acc[j], static_cast<const WEIGHT*>(args.scale)[row]);
+#else
+  y = Finish<OUTPUT>(acc[j]);
+#endif
+}
+
 __device__ __forceinline__ void StoreTile(const MoeArgs& args, const RowTile& tile, int first_n,
                                           int thread_m, int thread_n,
                                           const float (&acc)[kThreadM][kThreadN]) {
-  OUTPUT* y = static_cast<OUTPUT*>(args.y);
 #pragma unroll
   for (int i = 0; i < kThreadM; ++i) {
     const int row = FragmentIndex<BLOCK_M, kThreadM>(thread_m, i);
     if (row >= tile.rows) continue;
-    const long long target = TargetRow<INDEX, FUSE_SCATTER>(args, tile.first_row + row);
+    const int target = TargetRow<INDEX, FUSE_SCATTER>(args, tile.first_row + row);
 #pragma unroll
-    for (int j = 0; j < kThreadN; ++j) {
-      const long long n = first_n + FragmentIndex<BLOCK_N, kThreadN>(thread_n, j);
-      if (n >= args.n) continue;
-#if FUSE_SCALE
-      y[target * args.n + n] =
-          FinishScaled<OUTPUT>(acc[i][j], static_cast<const WEIGHT*>(args.scale)[target]);
-#else
-      y[target * args.n + n] = Finish<OUTPUT>(acc[i][j]);
-#endif
-    }
+    for (int j = 0; j < kThreadN; ++j) StoreElement(args, target, first_n, thread_n, j, acc[i]);
   }
 }
 
@@ -118,11 +147,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
 
   TileCursor<INDEX> cursor(static_cast<const INDEX*>(args.row_counts),
                            static_cast<int>(args.experts),
-                           static_cast<int>(CeilDiv(args.n, BLOCK_N)), BLOCK_M);
+                           static_cast<int>(CeilDiv(OutputColumns(args), kTileColumns)), BLOCK_M);
   RowTile tile;
   int tile_n;
   if (!cursor.Find(static_cast<int>(blockIdx.x), 1, tile, tile_n)) return;
-  const int first_n = tile_n * BLOCK_N;
+  const int first_n = tile_n * kTileColumns;
   for (int row = threadIdx.x; row < BLOCK_M; row += THREADS) {
     shared.source_row[row] =
         row < tile.rows ? SourceRow<INDEX, FUSE_GATHER>(args, tile.first_row + row) : -1;

@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_format.h"
 #include "kernels/cost_model.h"
+#include "kernels/device/combine.cuh"
 #include "kernels/device/scheduler.cuh"
 #include "kernels/family.h"
 #include "kernels/status_macros.h"
@@ -90,6 +91,7 @@ absl::Status Check(const Problem& problem, const Config& config, const DeviceSpe
   const Parameters p(config);
   const Shape& shape = problem.shape;
   if (shape.dtype == Dtype::kFp32) return Illegal("operands are bf16 or fp16");
+  if (shape.Has(kSwiglu)) return Illegal("no swiglu");
   if (shape.k % 8 != 0) {
     return Illegal(
         absl::StrFormat("k %d is no multiple of 8: rows are copied 16 bytes at a time", shape.k));
@@ -107,14 +109,16 @@ absl::Status Check(const Problem& problem, const Config& config, const DeviceSpe
 Plan MakePlan(const Problem& problem, const Config& config, const DeviceSpec& device,
               const KernelFacts& facts) {
   const Parameters p(config);
+  const Shape& shape = problem.shape;
   Plan plan;
   plan.threads = static_cast<int>(p.threads());
   plan.dynamic_shared_bytes = p.shared_bytes();
   const int resident =
       facts.resident_ctas > 0 ? facts.resident_ctas : ResidentCtas(device, plan, facts.registers);
-  const int64_t tiles = MaxRowTiles(problem.rows, problem.shape.experts, p.block_m) *
-                        CeilDiv(problem.shape.n, p.block_n);
+  const int64_t tiles =
+      MaxRowTiles(problem.rows, shape.experts, p.block_m) * CeilDiv(shape.n, p.block_n);
   plan.grid[0] = std::min<int64_t>(tiles, int64_t{device.sm_count} * resident);
+  if (shape.Has(kCombine)) plan.combine_ctas = CombineCtas(problem.tokens, shape.n);
   return plan;
 }
 

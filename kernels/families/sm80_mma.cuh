@@ -16,6 +16,7 @@
 // Parameters: BLOCK_M, BLOCK_N, BLOCK_K, WARPS_M, WARPS_N, STAGES, GROUP_M, SWAP_AB, SKIP_TAIL.
 // From the problem: OPERAND, OUTPUT, INDEX, WEIGHT, FUSE_GATHER, FUSE_SCATTER, FUSE_SCALE.
 #include "kernels/device/args.h"
+#include "kernels/device/combine.cuh"
 #include "kernels/device/epilogue.cuh"
 #include "kernels/device/ptx.cuh"
 #include "kernels/device/rows.cuh"
@@ -38,6 +39,7 @@ constexpr int kWarpM = BLOCK_M / WARPS_M;
 constexpr int kWarpN = BLOCK_N / WARPS_N;
 constexpr int kBlocksM = kWarpM / 8;
 constexpr int kBlocksN = kWarpN / 8;
+static_assert(FUSE_SWIGLU + FUSE_PREACT == 0, "not yet");
 static_assert(sizeof(OUTPUT) != 2 || kBlocksN % 4 == 0, "a lane stores a block of every four");
 constexpr int kMajorTiles = (SWAP_AB ? kWarpN : kWarpM) / 16;
 constexpr int kMinorTiles = (SWAP_AB ? kWarpM : kWarpN) / 8;
@@ -196,7 +198,7 @@ class Storer {
         first_row_(warp_m * kWarpM),
         first_n_(first_n + warp_n * kWarpN),
         columns_(static_cast<int>(args.n)),
-        y_(static_cast<Output*>(args.y)),
+        y_(TargetTensor<Output, FUSE_COMBINE>(args)),
         g_(threadIdx.x % 32 / 4),
         t_(threadIdx.x % 4) {}
 
@@ -351,7 +353,8 @@ __device__ __forceinline__ int LiveTiles(const RowTile& rows, int warp_m) {
 
 }  // namespace moetune
 
-extern "C" __global__ void __launch_bounds__(moetune::kThreads)
+// One CTA an SM is asked for: where it is free, the compiler spills to let in more of them.
+extern "C" __global__ void __launch_bounds__(moetune::kThreads, 1)
     moe_kernel(const __grid_constant__ moetune::MoeArgs args) {
   using namespace moetune;
   const unsigned stages = DynamicSharedMemory();

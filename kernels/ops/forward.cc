@@ -1,4 +1,5 @@
-// forward: Y = X Wᵀ per expert, with the rows of X gathered or the rows of Y scattered and scaled.
+// forward: Y = X Wᵀ per expert, with the rows of X gathered, the rows of Y scattered and scaled or
+// combined to those of tokens, and SwiGLU.
 #include <algorithm>
 
 #include "absl/strings/str_format.h"
@@ -39,16 +40,24 @@ absl::Status CheckArgs(const Shape& shape, const MoeArgs& args) {
       args.rows < 0 || args.rows > args.tokens * args.top_k) {
     return CheckSizes(shape, args);
   }
-  if (args.rows == 0) return absl::OkStatus();
-  if (args.x == nullptr) return Missing("x", "forward reads the activations");
+  const bool empty = args.rows == 0;
+  // Combine writes every token, zeros where there is no row.
+  if (empty && (!shape.Has(kCombine) || args.tokens == 0)) return absl::OkStatus();
+  if (args.x == nullptr && !empty) return Missing("x", "forward reads the activations");
   if (args.w == nullptr) return Missing("w", "forward reads the weights");
   if (args.y == nullptr) return Missing("y", "forward writes the output");
   if (args.row_counts == nullptr) return Missing("row_counts", "it gives the rows of each expert");
-  if (args.row_index == nullptr && (shape.Has(kGather) || shape.Has(kScatter))) {
-    return Missing("row_index", "gather and scatter need the routing index");
+  if (args.row_index == nullptr && shape.ReadsIndex() && !empty) {
+    return Missing("row_index", "gather, scatter and combine need the routing index");
   }
-  if (args.scale == nullptr && shape.Has(kScale)) {
-    return Missing("scale", "fusion scale needs the top-k weights");
+  if (args.scale == nullptr && shape.ReadsScale()) {
+    return Missing("scale", "fusions scale and combine need the top-k weights");
+  }
+  if (args.preact == nullptr && shape.Has(kPreact)) {
+    return Missing("preact", "fusion preact writes gate and up");
+  }
+  if (args.workspace == nullptr && shape.Has(kCombine)) {
+    return Missing("workspace", "fusion combine needs WorkspaceBytes of it");
   }
   return absl::OkStatus();
 }
@@ -65,8 +74,11 @@ double Bytes(const Problem& problem, int64_t touched_experts) {
   const auto k = static_cast<double>(s.k);
   const double x_rows =
       s.Has(kGather) ? static_cast<double>(std::min(problem.tokens, problem.rows)) : rows;
+  double outputs = rows * static_cast<double>(OutputColumns(s));
+  if (s.Has(kPreact)) outputs += rows * n;
+  if (s.Has(kCombine)) outputs = static_cast<double>(problem.tokens) * n;
   return DtypeBytes(s.dtype) * (static_cast<double>(touched_experts) * n * k + x_rows * k) +
-         DtypeBytes(s.output) * rows * n;
+         DtypeBytes(s.output) * outputs;
 }
 
 }  // namespace
@@ -75,7 +87,7 @@ extern const Op kForwardOp;
 const Op kForwardOp = {
     .kind = OpKind::kForward,
     .name = "forward",
-    .summary = "Y = X Wᵀ per expert; fusions gather, scatter, scale",
+    .summary = "Y = X Wᵀ per expert; fusions gather, scatter, scale, swiglu, preact, combine",
     .check_args = CheckArgs,
     .flops = Flops,
     .bytes = Bytes,

@@ -194,6 +194,18 @@ TEST(DefaultCandidate, IsLegalForEveryProblemOnEveryKnownDevice) {
   }
 }
 
+TEST(DefaultCandidate, IsOnTensorCoresWhereTheyCanTakeTheProblem) {
+  for (const Problem& problem : ManyProblems()) {
+    if (problem.shape.experts == 1) continue;  // one tile of it is little work for either
+    const bool taken = problem.shape.dtype != Dtype::kFp32 && problem.shape.k % 8 == 0;
+    for (const KnownDevice& known : KnownDevices()) {
+      const bool reference = !taken || known.spec.compute_capability < 80;
+      EXPECT_EQ(DefaultCandidate(problem, known.spec)->family->name == "reference", reference)
+          << ProblemKey(problem) << " on " << known.alias;
+    }
+  }
+}
+
 TEST(DefaultCandidate, SaysThatNothingRunsOnAnOldDevice) {
   const absl::Status status =
       DefaultCandidate(Parse("forward/bf16/plain/e8/t1x1/n8/k8"), Relic30()).status();

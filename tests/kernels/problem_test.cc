@@ -53,11 +53,12 @@ Problem RandomProblem(std::mt19937_64& random) {
                                             {Dtype::kFp32, Dtype::kFp32},
                                             {Dtype::kBf16, Dtype::kFp32},
                                             {Dtype::kFp16, Dtype::kFp32}};
-  const Fusions fusions[] = {0, kGather, kScatter, kScatter | kScale};
+  const Fusions fusions[] = {
+      0, kGather, kScatter, kScatter | kScale, kSwiglu, kGather | kSwiglu | kPreact, kCombine};
   Problem problem;
   Shape& shape = problem.shape;
   std::tie(shape.dtype, shape.output) = dtypes[uniform(0, 4)];
-  shape.fusions = fusions[uniform(0, 3)];
+  shape.fusions = fusions[uniform(0, 6)];
   shape.experts = size(1000);
   shape.top_k = size(64);
   shape.n = size(1'000'000);
@@ -192,6 +193,14 @@ TEST(ValidateProblem, RefusesWhatAKeyCannotSay) {
       {[](Problem& p) { p.shape.output = Dtype::kFp16; }, "output"},
       {[](Problem& p) { p.shape.fusions = kGather | kScatter; }, "cannot stand together"},
       {[](Problem& p) { p.shape.fusions = kScale; }, "'scale' needs 'scatter'"},
+      {[](Problem& p) { p.shape.fusions = kGather | kPreact; }, "'preact' needs 'swiglu'"},
+      {[](Problem& p) { p.shape.fusions = kScatter | kSwiglu; },
+       "'swiglu' stands only with 'gather' and 'preact'"},
+      {[](Problem& p) { p.shape.fusions = kCombine | kSwiglu; },
+       "'swiglu' stands only with 'gather' and 'preact'"},
+      {[](Problem& p) { p.shape.fusions = kSwiglu, p.shape.n = 1535; }, "even n, half of it gate"},
+      {[](Problem& p) { p.shape.fusions = kScatter | kCombine; }, "'combine' stands alone"},
+      {[](Problem& p) { p.shape.fusions = kGather | kCombine; }, "'combine' stands alone"},
       {[](Problem& p) { p.tokens = 0; }, "tokens must be at least 1, not 0"},
       {[](Problem& p) { p.rows = 0; }, "rows must be from 1 to tokens * top_k = 8192, not 0"},
       {[](Problem& p) { p.rows = -1; }, "not -1"},
@@ -244,6 +253,25 @@ TEST(Problem, EqualityAndHashSeeEveryField) {
   }
 }
 
+TEST(Problem, TheOutputFollowsTheFusions) {
+  struct Expected {
+    std::string_view key;
+    int64_t rows, columns, workspace_bytes;
+  };
+  for (const Expected& expected :
+       {Expected{"forward/bf16/gather/e8/t10x4/n64/k8/r30", 30, 64, 0},
+        {"forward/bf16/scatter+scale/e8/t10x4/n64/k8/r30", 40, 64, 0},
+        {"forward/bf16/gather+swiglu/e8/t10x4/n64/k8", 40, 32, 0},
+        {"forward/bf16/swiglu+preact/e8/t10x4/n64/k8", 40, 32, 0},
+        {"forward/bf16/combine/e8/t10x4/n64/k8/r30", 10, 64, 40 * 64 * 2},
+        {"forward/bf16-fp32/combine/e8/t10x4/n64/k8", 10, 64, 40 * 64 * 4}}) {
+    const Problem problem = ParseProblem(expected.key).value();
+    EXPECT_EQ(OutputRows(problem), expected.rows) << expected.key;
+    EXPECT_EQ(OutputColumns(problem.shape), expected.columns) << expected.key;
+    EXPECT_EQ(WorkspaceBytes(problem), expected.workspace_bytes) << expected.key;
+  }
+}
+
 TEST(Problem, NamesOfDtypesFusionsAndRoutingReadBack) {
   for (const std::string_view text : {"bf16", "fp16", "fp32", "bf16-fp32", "fp16-fp32"}) {
     Shape shape;
@@ -251,7 +279,8 @@ TEST(Problem, NamesOfDtypesFusionsAndRoutingReadBack) {
     EXPECT_EQ(DtypesText(shape), text);
     EXPECT_EQ(DtypeBytes(shape.dtype), text.starts_with("fp32") ? 4 : 2);
   }
-  for (const std::string_view text : {"plain", "gather", "scatter", "scatter+scale"}) {
+  for (const std::string_view text : {"plain", "gather", "scatter", "scatter+scale", "swiglu",
+                                      "gather+swiglu+preact", "combine"}) {
     EXPECT_EQ(FusionsText(ParseFusions(text).value()), text);
   }
   for (const std::string_view text :

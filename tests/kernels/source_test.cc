@@ -73,7 +73,15 @@ TEST(MakeSource, DefinesEveryParameterInSortedOrder) {
   for (const char* option :
        {"-DBLOCK_K=16", "-DBLOCK_M=64", "-DBLOCK_N=32", "-DTHREADS=128", "-DOPERAND=fp16",
         "-DOUTPUT=fp32", "-DINDEX=long long", "-DWEIGHT=fp16", "-DFUSE_GATHER=0",
-        "-DFUSE_SCATTER=1", "-DFUSE_SCALE=1"}) {
+        "-DFUSE_SCATTER=1", "-DFUSE_SCALE=1", "-DFUSE_SWIGLU=0", "-DFUSE_PREACT=0",
+        "-DFUSE_COMBINE=0"}) {
+    EXPECT_THAT(source.options, Contains(option));
+  }
+}
+
+TEST(MakeSource, CombineScattersAndScales) {
+  const Source source = MakeSource({.fusions = kCombine}, AnyCandidate());
+  for (const char* option : {"-DFUSE_COMBINE=1", "-DFUSE_SCATTER=1", "-DFUSE_SCALE=1"}) {
     EXPECT_THAT(source.options, Contains(option));
   }
 }
@@ -94,7 +102,9 @@ TEST(MakeSource, SizesDoNotEnter) {
 TEST(MakeSource, EveryVariantHasAFingerprintOfItsOwn) {
   std::set<std::string> fingerprints;
   int variants = 0;
-  for (const Fusions fusions : {Fusions{0}, Fusions{kGather}, Fusions{kScatter}}) {
+  for (const Fusions fusions :
+       {Fusions{0}, Fusions{kGather}, Fusions{kScatter}, Fusions{kScatter | kScale},
+        Fusions{kSwiglu}, Fusions{kSwiglu | kPreact}, Fusions{kCombine}}) {
     for (const Dtype dtype : {Dtype::kBf16, Dtype::kFp16}) {
       for (const Dtype output : {dtype, Dtype::kFp32}) {
         for (const bool index64 : {false, true}) {

@@ -37,7 +37,8 @@ class Random {
     Shape& shape = problem.shape;
     shape.dtype = OneOf({Dtype::kBf16, Dtype::kFp16, Dtype::kFp32});
     shape.output = OneOf({shape.dtype, Dtype::kFp32});
-    shape.fusions = OneOf<Fusions>({0, kGather, kScatter, kScatter | kScale});
+    shape.fusions = OneOf<Fusions>(
+        {0, kGather, kScatter, kScatter | kScale, kGather | kSwiglu | kPreact, kCombine});
     shape.experts = Size(8);
     shape.top_k = Between(1, shape.experts);
     shape.n = Size(14);

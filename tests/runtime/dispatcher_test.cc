@@ -173,6 +173,25 @@ TEST_F(DispatcherTest, ZeroRowsAreNoWork) {
   EXPECT_TRUE(cuda_.launches().empty());
 }
 
+TEST_F(DispatcherTest, CombineOfNoRowsWritesZerosAndFetchesNothing) {
+  const Problem problem = ProblemOf("forward/bf16/combine/e4/t16x2/n8/k16/r11/softmax");
+  Dispatcher& dispatcher = Open();
+  ASSERT_EQ(dispatcher.Prepare(problem), absl::OkStatus());
+  Problem narrower = problem;
+  narrower.shape.n = 4;
+  {
+    const ForwardCase run = *ForwardCase::Create(driver_, problem, {.row_counts = {0, 0, 0, 0}});
+    MoeArgs args = run.args();
+    args.rows = 0;
+    EXPECT_EQ(dispatcher.Launch(problem.shape, args, nullptr), absl::OkStatus());
+    EXPECT_EQ(run.CheckOutput(), absl::OkStatus());
+    args.n = narrower.shape.n;
+    EXPECT_EQ(dispatcher.Launch(narrower.shape, args, nullptr), absl::OkStatus());
+  }
+  dispatcher.WaitForBackground();
+  EXPECT_EQ(dispatcher.Inspect(narrower).status().code(), absl::StatusCode::kNotFound);
+}
+
 TEST_F(DispatcherTest, WrongArgumentsAreRefusedBeforeAnyLaunch) {
   Dispatcher& dispatcher = Open();
   ASSERT_EQ(dispatcher.Prepare(TinyProblem(8)), absl::OkStatus());

@@ -129,6 +129,40 @@ TEST_F(HostForwardTest, ScatterWritesToTheSlotAndScaleMultipliesThere) {
   EXPECT_TRUE(std::isnan(Y(1, 0)));
 }
 
+TEST_F(HostForwardTest, SwigluHalvesTheColumnsAndPreactKeepsThem) {
+  uint16_t preact[6];
+  args_.preact = preact;
+  Run(kSwiglu | kPreact);
+  const auto rounded = [](double value) {
+    return FloatFromBf16(Bf16FromFloat(static_cast<float>(value)));
+  };
+  EXPECT_EQ(ReadElement(y_, Dtype::kBf16, 0), rounded(1 / (1 + std::exp(-1.0)) * 5));
+  EXPECT_EQ(ReadElement(y_, Dtype::kBf16, 1), rounded(14 / (1 + std::exp(-14.0)) * -6));
+  EXPECT_TRUE(std::isnan(ReadElement(y_, Dtype::kBf16, 3))) << "there are three rows of one column";
+  EXPECT_EQ(ReadElement(preact, Dtype::kBf16, 2), 14);
+  EXPECT_EQ(ReadElement(preact, Dtype::kBf16, 3), -6);
+  EXPECT_NEAR(ExactForward(kind_, {}, args_)[0], 5 / (1 + std::exp(-1.0)), 1e-12);
+}
+
+TEST_F(HostForwardTest, CombineSumsTheScaledSlotsOfAToken) {
+  uint16_t workspace[16];
+  std::memset(workspace, 0xff, sizeof(workspace));
+  args_.workspace = workspace;
+  for (int slot : {1, 4, 5, 6, 7}) scale_[slot] = 0;  // in no row
+  Run(kCombine);
+  HostCombine(kind_, {}, args_);
+  const float expected[4][2] = {{7, -3}, {2 * 23 - 1, 2 * -9 - 5}, {0, 0}, {0, 0}};
+  const std::vector<double> exact = ExactForward(kind_, {}, args_);
+  ASSERT_EQ(exact.size(), 8u);
+  for (int token = 0; token < 4; ++token) {
+    for (int n = 0; n < 2; ++n) {
+      EXPECT_EQ(Y(token, n), expected[token][n]) << token;
+      EXPECT_EQ(exact[static_cast<size_t>(2 * token + n)], expected[token][n]) << token;
+    }
+  }
+  EXPECT_TRUE(std::isnan(Y(4, 0)));
+}
+
 TEST_F(HostForwardTest, ExactForwardAgreesWhereNothingIsRounded) {
   Run(kScatter | kScale);
   const std::vector<double> exact = ExactForward(kind_, {}, args_);

@@ -42,10 +42,11 @@ class KernelTest : public testing::Test {
 
 TEST_F(KernelTest, LaunchesEveryVariantOfForward) {
   for (const std::string dtype : {"bf16", "fp16", "bf16-fp32", "fp32"}) {
-    for (const std::string fusions : {"plain", "gather", "scatter", "scatter+scale"}) {
+    for (const std::string fusions : {"plain", "gather", "scatter", "scatter+scale", "swiglu",
+                                      "gather+swiglu+preact", "combine"}) {
       for (const ArgTypes types : {ArgTypes{}, ArgTypes{.index64 = true, .scale_fp32 = false}}) {
         const Problem problem =
-            ProblemOf("forward/" + dtype + "/" + fusions + "/e5/t7x2/n19/k24/softmax");
+            ProblemOf("forward/" + dtype + "/" + fusions + "/e5/t7x2/n18/k24/softmax");
         SCOPED_TRACE(ProblemKey(problem));
         const absl::StatusOr<LoadedKernel> kernel = Load(problem, types);
         ASSERT_TRUE(kernel.ok()) << kernel.status();
@@ -71,6 +72,33 @@ TEST_F(KernelTest, SlotsOfOtherRanksStayUntouchedInExpertParallelism) {
   ASSERT_TRUE(kernel.ok() && run.ok());
   ASSERT_TRUE(kernel->Launch(problem, run->args(), stream_.get()).ok());
   EXPECT_EQ(run->CheckOutput(), absl::OkStatus());
+}
+
+// Theirs have weight zero, and what the workspace held is not read.
+TEST_F(KernelTest, CombineSumsTheSlotsOfThisRankAlone) {
+  const Problem problem = ProblemOf("forward/bf16/combine/e4/t16x2/n8/k16/r11/softmax");
+  const absl::StatusOr<LoadedKernel> kernel = Load(problem);
+  ASSERT_TRUE(kernel.ok()) << kernel.status();
+  for (const std::vector<int64_t>& row_counts : {std::vector<int64_t>{0, 1, 7, 3}, {0, 2, 0, 0}}) {
+    const auto run = ForwardCase::Create(driver_, problem, {.row_counts = row_counts});
+    ASSERT_TRUE(run.ok()) << run.status();
+    ASSERT_TRUE(kernel->Launch(problem, run->args(), stream_.get()).ok());
+    EXPECT_EQ(run->CheckOutput(), absl::OkStatus());
+  }
+}
+
+TEST_F(KernelTest, CombineOfNoRowsWritesZeros) {
+  Problem problem = ProblemOf("forward/bf16/combine/e4/t16x2/n8/k16/r11/softmax");
+  const absl::StatusOr<LoadedKernel> kernel = Load(problem);
+  const auto run = ForwardCase::Create(driver_, problem, {.row_counts = {0, 0, 0, 0}});
+  ASSERT_TRUE(kernel.ok() && run.ok());
+  problem.rows = 0;
+  MoeArgs args = run->args();
+  args.rows = 0;
+  args.x = args.row_index = nullptr;
+  ASSERT_TRUE(kernel->Launch(problem, args, stream_.get()).ok());
+  EXPECT_EQ(run->CheckOutput(), absl::OkStatus());
+  EXPECT_TRUE(cuda_.launches().empty()) << "of moe_kernel";
 }
 
 TEST_F(KernelTest, FewerRowsThanTheLaunchHasRoomForAreFine) {

@@ -6,6 +6,7 @@
 #include "kernels/cost_model.h"
 #include "tests/testing/fake_launch.h"
 #include "tests/testing/fake_machine.h"
+#include "tests/testing/host_reference.h"
 
 namespace moetune::fake_cuda {
 namespace {
@@ -14,8 +15,13 @@ const DeviceSpec& DeviceOf(const FakeContext& context) {
   return machine->script.devices[static_cast<size_t>(context.ordinal)];
 }
 
-// A module has one function, so they share a handle.
-CUmod_st* ModuleOf(CUfunc_st* function) { return reinterpret_cast<CUmod_st*>(function); }
+// The handle of a module's moe_kernel is that of the module, the one of moe_combine the next odd
+// one.
+uintptr_t Bits(const CUfunc_st* function) { return reinterpret_cast<uintptr_t>(function); }
+bool IsCombine(const CUfunc_st* function) { return Bits(function) % 2 != 0; }
+CUmod_st* ModuleOf(const CUfunc_st* function) {
+  return reinterpret_cast<CUmod_st*>(Bits(function) - Bits(function) % 2);
+}
 
 FakeModule* FindModule(const FakeContext& context, CUmod_st* module) {
   FakeModule* known = machine->modules.Find(module);
@@ -32,14 +38,22 @@ double TimeOf(const FakeContext& context, const FakeCuda::Launched& launched) {
   return us * std::clamp(noise(machine->random), 0.5, 2.0);
 }
 
-// What is wrong with the arguments of a launch: a real device would touch memory that it must not.
-std::string CheckArguments(const FakeKernel& kernel, const MoeArgs& args) {
-  for (const ArgumentRange& range : ArgumentRanges(kernel, args)) {
+// What of the arguments is not there: a real device would touch memory that it must not.
+std::string FindStray(const std::vector<ArgumentRange>& ranges) {
+  for (const ArgumentRange& range : ranges) {
     if (!machine->Holds(reinterpret_cast<DeviceAddress>(range.address), range.bytes)) {
       return absl::StrFormat("%s: %d bytes are not device memory", range.name, range.bytes);
     }
   }
-  return CheckRouting(kernel, args);
+  return {};
+}
+
+// Faults where `wrong` says what is wrong with the arguments.
+int Accept(FakeContext& context, const std::string& wrong) {
+  if (wrong.empty()) return 0;
+  context.faulted = true;
+  machine->Misuse(0, "a launch with bad arguments: " + wrong);
+  return 0;
 }
 
 int CheckPlan(const FakeModule& module, const Plan& plan, const DeviceSpec& device) {
@@ -72,11 +86,8 @@ int StartLaunch(FakeContext& context, const FakeModule& module, const MoeArgs& a
     context.busy_until = std::chrono::steady_clock::now() +
                          std::chrono::duration_cast<std::chrono::nanoseconds>(time);
   }
-  if (std::string wrong = CheckArguments(module.kernel, args); !wrong.empty()) {
-    context.faulted = true;
-    machine->Misuse(0, "a launch with bad arguments: " + wrong);
-  }
-  return 0;
+  const std::string stray = FindStray(ArgumentRanges(module.kernel, args));
+  return Accept(context, stray.empty() ? CheckRouting(module.kernel, args) : stray);
 }
 
 }  // namespace
@@ -107,9 +118,13 @@ int UnloadModule(CUmod_st* module) {
 
 int FindFunction(CUfunc_st** function, CUmod_st* module, const char* name) {
   return InContext([&](FakeContext& context) {
-    if (FindModule(context, module) == nullptr) return kInvalidHandle;
-    if (std::string_view(name) != "moe_kernel") return kNotFound;
-    *function = reinterpret_cast<CUfunc_st*>(module);
+    const FakeModule* known = FindModule(context, module);
+    if (known == nullptr) return kInvalidHandle;
+    const bool combine = std::string_view(name) == "moe_combine";
+    if (combine ? !known->kernel.kind.Has(kCombine) : std::string_view(name) != "moe_kernel") {
+      return kNotFound;
+    }
+    *function = reinterpret_cast<CUfunc_st*>(reinterpret_cast<uintptr_t>(module) + combine);
     return 0;
   });
 }
@@ -148,13 +163,20 @@ int Launch(CUfunc_st* function, const Plan& plan, const void* args, CUstream_st*
     if (module == nullptr) return machine->Misuse(kInvalidHandle, "a launch of no function");
     if (int bad_stream = CheckStream(context, stream)) return bad_stream;
     if (int bad_plan = CheckPlan(*module, plan, DeviceOf(context))) return bad_plan;
-    const int started = StartLaunch(context, *module, moe_args);
+    const int started =
+        IsCombine(function)
+            ? Accept(context, FindStray(CombineArgumentRanges(module->kernel, moe_args)))
+            : StartLaunch(context, *module, moe_args);
     runs = started == 0 && !context.faulted;
     kernel = module->kernel;
     return started;
   });
   // Not under the lock: launches of several threads run beside each other, as on a device.
-  if (runs) RunLaunch(machine->script, kernel, moe_args);
+  if (runs && IsCombine(function)) {
+    HostCombine(kernel.kind, kernel.types, moe_args);
+  } else if (runs) {
+    RunLaunch(machine->script, kernel, moe_args);
+  }
   return code;
 }
 

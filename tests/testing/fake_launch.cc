@@ -22,7 +22,12 @@ int64_t RoutedRows(const FakeKernel& kernel, const MoeArgs& args) {
 }
 
 int64_t TargetRow(const FakeKernel& kernel, const MoeArgs& args, int64_t row) {
-  return kernel.kind.Has(kScatter) ? ReadIndex(kernel, args.row_index, row) : row;
+  return WritesSlots(kernel.kind) ? ReadIndex(kernel, args.row_index, row) : row;
+}
+
+int64_t ScaleBytes(const FakeKernel& kernel, const MoeArgs& args) {
+  const int64_t weight = kernel.types.scale_fp32 ? 4 : DtypeBytes(kernel.kind.dtype);
+  return args.tokens * args.top_k * weight;
 }
 
 }  // namespace
@@ -39,8 +44,9 @@ Problem ProblemOfLaunch(const FakeKernel& kernel, const MoeArgs& args) {
 std::vector<ArgumentRange> ArgumentRanges(const FakeKernel& kernel, const MoeArgs& args) {
   const Shape& kind = kernel.kind;
   const int64_t operand = DtypeBytes(kind.dtype);
+  const int64_t output = DtypeBytes(kind.output);
   const int64_t index = kernel.types.index64 ? 8 : 4;
-  const int64_t slots = args.tokens * args.top_k;
+  const Problem problem = ProblemOfLaunch(kernel, args);
   const int64_t x_rows = kind.Has(kGather) ? args.tokens : args.rows;
   std::vector<ArgumentRange> ranges;
   const auto add = [&](std::string name, const void* address, int64_t bytes) {
@@ -48,11 +54,23 @@ std::vector<ArgumentRange> ArgumentRanges(const FakeKernel& kernel, const MoeArg
   };
   add("x", args.x, x_rows * args.k * operand);
   add("w", args.w, args.experts * args.n * args.k * operand);
-  add("y", args.y, OutputRows(kind, args) * args.n * DtypeBytes(kind.output));
+  if (kind.Has(kCombine)) {
+    add("workspace", args.workspace, WorkspaceBytes(problem));
+  } else {
+    add("y", args.y, OutputRows(problem) * OutputColumns(problem.shape) * output);
+  }
+  if (kind.Has(kPreact)) add("preact", args.preact, args.rows * args.n * output);
   add("row_counts", args.row_counts, args.experts * index);
-  if (kind.Has(kGather) || kind.Has(kScatter)) add("row_index", args.row_index, args.rows * index);
-  if (kind.Has(kScale)) add("scale", args.scale, slots * (kernel.types.scale_fp32 ? 4 : operand));
+  if (kind.ReadsIndex()) add("row_index", args.row_index, args.rows * index);
+  if (kind.ReadsScale()) add("scale", args.scale, ScaleBytes(kernel, args));
   return ranges;
+}
+
+std::vector<ArgumentRange> CombineArgumentRanges(const FakeKernel& kernel, const MoeArgs& args) {
+  const auto bytes = [](int64_t count) { return static_cast<size_t>(count); };
+  return {{"y", args.y, bytes(args.tokens * args.n * DtypeBytes(kernel.kind.output))},
+          {"scale", args.scale, bytes(ScaleBytes(kernel, args))},
+          {"workspace", args.workspace, bytes(WorkspaceBytes(ProblemOfLaunch(kernel, args)))}};
 }
 
 std::string CheckRouting(const FakeKernel& kernel, const MoeArgs& args) {
@@ -64,7 +82,7 @@ std::string CheckRouting(const FakeKernel& kernel, const MoeArgs& args) {
   if (rows > args.rows) {
     return absl::StrFormat("row_counts add up to %d, args.rows is %d", rows, args.rows);
   }
-  if (!kernel.kind.Has(kGather) && !kernel.kind.Has(kScatter)) return {};
+  if (!kernel.kind.ReadsIndex()) return {};
   for (int64_t row = 0; row < rows; ++row) {
     const int64_t slot = ReadIndex(kernel, args.row_index, row);
     if (slot < 0 || slot >= args.tokens * args.top_k) {
@@ -81,16 +99,17 @@ void RunLaunch(const FakeScript& script, const FakeKernel& kernel, const MoeArgs
   const auto scripted = [&](FakeFaultKind kind) {
     return script.Find(kind, kernel.candidate) != nullptr;
   };
-  const size_t row_bytes = static_cast<size_t>(args.n * DtypeBytes(kernel.kind.output));
-  char* const y = static_cast<char*>(args.y);
+  const int64_t columns = OutputColumns(ProblemOfLaunch(kernel, args).shape);
+  const size_t row_bytes = static_cast<size_t>(columns * DtypeBytes(kernel.kind.output));
+  char* const y = static_cast<char*>(kernel.kind.Has(kCombine) ? args.workspace : args.y);
   char* const last_row = y + row_bytes * static_cast<size_t>(TargetRow(kernel, args, rows - 1));
   const std::vector<char> before(last_row, last_row + row_bytes);
   HostForward(kernel.kind, kernel.types, args);
 
-  const int64_t first = TargetRow(kernel, args, 0) * args.n;
+  const int64_t first = TargetRow(kernel, args, 0) * columns;
   if (scripted(FakeFaultKind::kWrongOutput)) {
-    const float value = ReadElement(args.y, kernel.kind.output, first);
-    WriteElement(args.y, kernel.kind.output, first, 2 * value + 1);
+    const float value = ReadElement(y, kernel.kind.output, first);
+    WriteElement(y, kernel.kind.output, first, 2 * value + 1);
   }
   if (scripted(FakeFaultKind::kWrongBit)) {
     y[static_cast<size_t>(first) * static_cast<size_t>(DtypeBytes(kernel.kind.output))] ^= 1;

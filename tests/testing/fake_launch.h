@@ -23,10 +23,12 @@ struct ArgumentRange {
   size_t bytes = 0;
 };
 std::vector<ArgumentRange> ArgumentRanges(const FakeKernel& kernel, const MoeArgs& args);
+std::vector<ArgumentRange> CombineArgumentRanges(const FakeKernel& kernel, const MoeArgs& args);
 
 // What is wrong with the row counts and indices, which must be readable; empty when nothing is.
 std::string CheckRouting(const FakeKernel& kernel, const MoeArgs& args);
 
+// The launch of moe_kernel; that of moe_combine is HostCombine.
 void RunLaunch(const FakeScript& script, const FakeKernel& kernel, const MoeArgs& args);
 
 }  // namespace moetune

@@ -47,6 +47,12 @@ absl::Status ReadDefinition(std::string_view name, const std::string& value, Fak
     return fuse(kScatter);
   } else if (name == "FUSE_SCALE") {
     return fuse(kScale);
+  } else if (name == "FUSE_SWIGLU") {
+    return fuse(kSwiglu);
+  } else if (name == "FUSE_PREACT") {
+    return fuse(kPreact);
+  } else if (name == "FUSE_COMBINE") {
+    return fuse(kCombine);
   } else {
     const std::string parameter = absl::AsciiStrToLower({name.data(), name.size()});
     ASSIGN_OR_RETURN(const Config config, ParseConfig(parameter + "=" + value));
@@ -151,6 +157,7 @@ absl::StatusOr<FakeKernel> ReadFakeCubin(std::string_view image) {
     RETURN_IF_ERROR(ReadDefinition(std::string_view(line).substr(2, equals - 2),
                                    line.substr(equals + 1), kernel));
   }
+  if (kernel.kind.Has(kCombine)) kernel.kind.fusions = kCombine;  // it scatters and scales too
   return kernel;
 }
 

@@ -129,8 +129,11 @@ absl::StatusOr<ForwardCase> ForwardCase::Create(const DriverApi& driver, const P
   host.top_k = shape.top_k;
   host.n = shape.n;
   host.k = shape.k;
-  c.y_.assign(static_cast<size_t>(OutputRows(shape, host) * shape.n * DtypeBytes(shape.output)),
-              kPoison);
+  if (shape.Has(kCombine)) c.ForgetUnroutedSlots();
+  const int64_t element = DtypeBytes(shape.output);
+  c.y_bytes_ = OutputRows(problem) * OutputColumns(shape) * element;
+  const int64_t preact_bytes = shape.Has(kPreact) ? problem.rows * shape.n * element : 0;
+  c.y_.assign(static_cast<size_t>(c.y_bytes_ + preact_bytes), kPoison);
 
   MoeArgs& device = c.device_args_;
   device = host;
@@ -139,8 +142,14 @@ absl::StatusOr<ForwardCase> ForwardCase::Create(const DriverApi& driver, const P
   ASSIGN_OR_RETURN(device.row_counts, c.Upload(c.row_counts_));
   ASSIGN_OR_RETURN(device.row_index, c.Upload(c.row_index_));
   ASSIGN_OR_RETURN(device.scale, c.Upload(c.scale_));
+  if (shape.Has(kCombine)) {
+    const Bytes poison(static_cast<size_t>(WorkspaceBytes(problem)), kPoison);
+    ASSIGN_OR_RETURN(const void* workspace, c.Upload(poison));
+    device.workspace = const_cast<void*>(workspace);
+  }
   ASSIGN_OR_RETURN(const void* y, c.Upload(c.y_));
   device.y = const_cast<void*>(y);
+  device.preact = preact_bytes > 0 ? static_cast<uint8_t*>(device.y) + c.y_bytes_ : nullptr;
   c.y_address_ = c.buffers_.back().address();
   return c;
 }
@@ -152,30 +161,58 @@ absl::StatusOr<std::vector<uint8_t>> ForwardCase::ReadOutput() const {
   return y;
 }
 
+// Those that are in no row get weight zero, as combine needs it.
+void ForwardCase::ForgetUnroutedSlots() {
+  const Dtype dtype = types_.scale_fp32 ? Dtype::kFp32 : problem_.shape.dtype;
+  const auto read = [&](const Bytes& array, int64_t i) {
+    return types_.index64 ? reinterpret_cast<const int64_t*>(array.data())[i]
+                          : reinterpret_cast<const int32_t*>(array.data())[i];
+  };
+  std::vector<float> weights(static_cast<size_t>(problem_.tokens * problem_.shape.top_k));
+  int64_t routed = 0;
+  for (int64_t e = 0; e < problem_.shape.experts; ++e) routed += read(row_counts_, e);
+  for (int64_t row = 0; row < routed; ++row) {
+    const int64_t slot = read(row_index_, row);
+    weights[static_cast<size_t>(slot)] = ReadElement(scale_.data(), dtype, slot);
+  }
+  for (size_t i = 0; i < weights.size(); ++i) {
+    WriteElement(scale_.data(), dtype, static_cast<int64_t>(i), weights[i]);
+  }
+}
+
 absl::Status ForwardCase::CheckOutput() const {
-  const Shape& shape = problem_.shape;
+  ASSIGN_OR_RETURN(const Bytes y, ReadOutput());
+  Shape kind = problem_.shape;
+  RETURN_IF_ERROR(CheckTensor(kind, y.data()));
+  if (!kind.Has(kPreact)) return absl::OkStatus();
+  kind.fusions &= ~(kSwiglu | kPreact);  // what is left gives gate and up
+  return CheckTensor(kind, y.data() + y_bytes_);
+}
+
+absl::Status ForwardCase::CheckTensor(const Shape& kind, const uint8_t* tensor) const {
   MoeArgs host = host_args_;
   host.x = x_.data();
   host.w = w_.data();
   host.row_counts = row_counts_.data();
   host.row_index = row_index_.data();
   host.scale = scale_.data();
-  const std::vector<double> expected = ExactForward(shape, types_, host);
-  ASSIGN_OR_RETURN(const Bytes y, ReadOutput());
+  const std::vector<double> expected = ExactForward(kind, types_, host);
 
-  const auto row_bytes = static_cast<size_t>(shape.n * DtypeBytes(shape.output));
-  std::vector<double> actual(static_cast<size_t>(shape.n));
-  for (int64_t row = 0; row < OutputRows(shape, host); ++row) {
-    const uint8_t* bytes = y.data() + static_cast<size_t>(row) * row_bytes;
-    const double* reference = &expected[static_cast<size_t>(row * shape.n)];
+  const auto columns = static_cast<size_t>(OutputColumns(kind));
+  const size_t row_bytes = columns * static_cast<size_t>(DtypeBytes(kind.output));
+  std::vector<double> actual(columns);
+  for (size_t row = 0; row < expected.size() / columns; ++row) {
+    const uint8_t* bytes = tensor + row * row_bytes;
+    const double* reference = &expected[row * columns];
     if (std::isnan(reference[0])) {
       if (IsPoison(bytes, row_bytes)) continue;
       return absl::DataLossError(absl::StrFormat("row %d of y is no output, but written", row));
     }
     for (size_t n = 0; n < actual.size(); ++n) {
-      actual[n] = ReadElement(bytes, shape.output, static_cast<int64_t>(n));
+      actual[n] = ReadElement(bytes, kind.output, static_cast<int64_t>(n));
     }
-    RETURN_IF_ERROR(CheckRow(reference, actual, row, ToleranceOf(shape.output)));
+    RETURN_IF_ERROR(
+        CheckRow(reference, actual, static_cast<int64_t>(row), ToleranceOf(kind.output)));
   }
   return absl::OkStatus();
 }

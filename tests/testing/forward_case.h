@@ -29,11 +29,11 @@ class ForwardCase {
 
   const MoeArgs& args() const { return device_args_; }
 
-  // OK when y holds the product within the tolerance of its dtype, and the poison wherever a launch
-  // has nothing to write. The launch must have ended.
+  // OK when y, and preact, hold the product within the tolerance of its dtype, and the poison
+  // wherever a launch has nothing to write. The launch must have ended.
   absl::Status CheckOutput() const;
 
-  // The bytes of y as they are now.
+  // The bytes of y as they are now, and those of preact after them.
   absl::StatusOr<std::vector<uint8_t>> ReadOutput() const;
 
  private:
@@ -41,13 +41,17 @@ class ForwardCase {
 
   ForwardCase() = default;
   absl::StatusOr<const void*> Upload(const Bytes& bytes);
+  void ForgetUnroutedSlots();
+  absl::Status CheckTensor(const Shape& kind, const uint8_t* bytes) const;
 
   const DriverApi* driver_ = nullptr;
   Problem problem_;
   ArgTypes types_;
-  Bytes x_, w_, row_counts_, row_index_, scale_, y_;
+  Bytes x_, w_, row_counts_, row_index_, scale_;
+  Bytes y_;  // and preact
   std::vector<Buffer> buffers_;
   DeviceAddress y_address_ = 0;
+  int64_t y_bytes_ = 0;  // without preact
   MoeArgs host_args_ = {};
   MoeArgs device_args_ = {};
 };

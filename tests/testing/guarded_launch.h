@@ -31,7 +31,7 @@ struct Layout {
 // rows, and capacity that no expert fills.
 Layout RandomLayout(std::mt19937& random);
 
-// The dtypes and fusions of `kind` with the sizes of `layout`.
+// The dtypes and fusions of `kind` with the sizes of `layout`; n one more where it must be even.
 Problem ProblemFor(const Shape& kind, const Layout& layout);
 
 // Bytes between two guard zones, all of one fill to start with.
@@ -71,8 +71,8 @@ class GuardedLaunch {
   // Random values of very different sizes, so that a sum depends on its order.
   GuardedLaunch(const Shape& kind, const ArgTypes& types, const Layout& layout, uint32_t seed);
 
-  // An output where nothing is written yet, and the arguments of a launch that writes to it; they
-  // borrow from both.
+  // An output where nothing is written yet, y and after it preact, and the arguments of a launch
+  // that writes to it; they borrow from both.
   GuardedBytes PoisonedOutput() const;
   MoeArgs Args(GuardedBytes& y);
 
@@ -88,16 +88,20 @@ class GuardedLaunch {
  private:
   int64_t SourceRow(int64_t row) const;
   int64_t TargetRow(int64_t row) const;
+  int64_t YBytes() const;
+  void Finish(int64_t row, const std::vector<float>& sums, GuardedBytes& y,
+              std::vector<float>& slots) const;
   Dtype ScaleDtype() const;
   void FillRow(int64_t row);
   void FillWeights(int64_t expert);
   void SetIndex(FencedBytes& array, int64_t i, int64_t value) const;
   std::vector<float> Row(const FencedBytes& array, int64_t row) const;
 
+  Problem problem_;
   Shape shape_;
   ArgTypes types_;
   Layout layout_;
-  FencedBytes x_, w_, row_counts_, row_index_, scale_;
+  FencedBytes x_, w_, row_counts_, row_index_, scale_, workspace_;
   std::vector<int64_t> slot_of_row_;  // of the routed rows
   std::mt19937 random_;
 };

@@ -14,6 +14,10 @@ int64_t ReadIndex(const void* array, const ArgTypes& types, int64_t i) {
                        : static_cast<const int32_t*>(array)[i];
 }
 
+float ReadScale(const Shape& kind, const ArgTypes& types, const MoeArgs& args, int64_t slot) {
+  return ReadElement(args.scale, types.scale_fp32 ? Dtype::kFp32 : kind.dtype, slot);
+}
+
 // The rows of one expert, in expert order.
 struct ExpertRows {
   int64_t expert;
@@ -55,20 +59,23 @@ void Forward(const Shape& kind, const ArgTypes& types, const MoeArgs& args, cons
     const std::vector<Accumulator> weights =
         TransposedWeights<Accumulator>(kind, args, rows.expert);
     for (int64_t row = rows.first; row < rows.first + rows.count; ++row) {
-      const bool indexed = kind.Has(kGather) || kind.Has(kScatter);
-      const int64_t slot = indexed ? ReadIndex(args.row_index, types, row) : row;
+      const int64_t slot = kind.ReadsIndex() ? ReadIndex(args.row_index, types, row) : row;
       const int64_t source = kind.Has(kGather) ? slot / args.top_k : row;
-      const int64_t target = kind.Has(kScatter) ? slot : row;
+      const int64_t target = WritesSlots(kind) ? slot : row;
       std::ranges::fill(sums, Accumulator{0});
       for (int64_t k = 0; k < args.k; ++k) {
         const Accumulator x = ReadElement(args.x, kind.dtype, source * args.k + k);
         const Accumulator* column = &weights[static_cast<size_t>(k * args.n)];
         for (size_t n = 0; n < sums.size(); ++n) sums[n] += x * column[n];
       }
-      const Dtype scale_dtype = types.scale_fp32 ? Dtype::kFp32 : kind.dtype;
-      finish(target, sums, kind.Has(kScale) ? ReadElement(args.scale, scale_dtype, target) : 1.0f);
+      finish(target, sums, kind.ReadsScale() ? ReadScale(kind, types, args, target) : 1.0f);
     }
   }
+}
+
+template <typename Float>
+Float Swiglu(Float gate, Float up) {
+  return gate / (1 + std::exp(-gate)) * up;
 }
 
 float Rounded(Dtype dtype, float value) {
@@ -140,26 +147,50 @@ void WriteElement(void* array, Dtype dtype, int64_t index, float value) {
   }
 }
 
-int64_t OutputRows(const Shape& kind, const MoeArgs& args) {
-  return kind.Has(kScatter) ? args.tokens * args.top_k : args.rows;
-}
-
 void HostForward(const Shape& kind, const ArgTypes& types, const MoeArgs& args) {
+  void* const target = kind.Has(kCombine) ? args.workspace : args.y;
   Forward<float>(kind, types, args, [&](int64_t row, std::span<const float> sums, float scale) {
+    const auto columns = static_cast<int64_t>(kind.Has(kSwiglu) ? sums.size() / 2 : sums.size());
+    for (int64_t n = 0; n < columns; ++n) {
+      float y = sums[static_cast<size_t>(n)];
+      if (kind.Has(kSwiglu)) y = Swiglu(y, sums[static_cast<size_t>(columns + n)]);
+      if (kind.ReadsScale()) y = Rounded(kind.output, y) * scale;
+      WriteElement(target, kind.output, row * columns + n, y);
+    }
+    if (!kind.Has(kPreact)) return;
     for (size_t n = 0; n < sums.size(); ++n) {
-      float y = sums[n];
-      if (kind.Has(kScale)) y = Rounded(kind.output, y) * scale;
-      WriteElement(args.y, kind.output, row * args.n + static_cast<int64_t>(n), y);
+      WriteElement(args.preact, kind.output, row * args.n + static_cast<int64_t>(n), sums[n]);
     }
   });
 }
 
+void HostCombine(const Shape& kind, const ArgTypes& types, const MoeArgs& args) {
+  for (int64_t token = 0; token < args.tokens; ++token) {
+    for (int64_t n = 0; n < args.n; ++n) {
+      float sum = 0;
+      for (int64_t slot = token * args.top_k; slot < (token + 1) * args.top_k; ++slot) {
+        if (ReadScale(kind, types, args, slot) == 0) continue;
+        sum += ReadElement(args.workspace, kind.output, slot * args.n + n);
+      }
+      WriteElement(args.y, kind.output, token * args.n + n, sum);
+    }
+  }
+}
+
 std::vector<double> ExactForward(const Shape& kind, const ArgTypes& types, const MoeArgs& args) {
-  std::vector<double> y(static_cast<size_t>(OutputRows(kind, args) * args.n),
-                        std::numeric_limits<double>::quiet_NaN());
+  Problem problem = {.shape = kind, .tokens = args.tokens, .rows = args.rows};
+  problem.shape.top_k = args.top_k;
+  problem.shape.n = args.n;
+  const int64_t columns = OutputColumns(problem.shape);
+  const double untouched = kind.Has(kCombine) ? 0 : std::numeric_limits<double>::quiet_NaN();
+  std::vector<double> y(static_cast<size_t>(OutputRows(problem) * columns), untouched);
   Forward<double>(kind, types, args, [&](int64_t row, std::span<const double> sums, float scale) {
-    for (size_t n = 0; n < sums.size(); ++n) {
-      y[static_cast<size_t>(row * args.n) + n] = sums[n] * scale;
+    if (kind.Has(kCombine)) row /= args.top_k;
+    for (int64_t n = 0; n < columns; ++n) {
+      double value = sums[static_cast<size_t>(n)] * scale;
+      if (kind.Has(kSwiglu)) value = Swiglu(value, sums[static_cast<size_t>(columns + n)]);
+      double& element = y[static_cast<size_t>(row * columns + n)];
+      element = kind.Has(kCombine) ? element + value : value;
     }
   });
   return y;

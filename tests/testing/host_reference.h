@@ -22,17 +22,20 @@ float FloatFromFp16(uint16_t bits);
 float ReadElement(const void* array, Dtype dtype, int64_t index);
 void WriteElement(void* array, Dtype dtype, int64_t index, float value);
 
-// Executes forward as a kernel does: fp32 accumulation in ascending k, then the roundings of the
+// Executes forward as moe_kernel does: fp32 accumulation in ascending k, then the roundings of the
 // fused epilogue. Every pointer in `args` is host memory. Only op, dtypes and fusions of `kind`
 // count; the sizes are those of `args`. For bf16 and fp16, whose products are exact in fp32, this
-// is bit for bit what fused multiply-adds give.
+// is bit for bit what fused multiply-adds give, up to the exponential of swiglu.
 void HostForward(const Shape& kind, const ArgTypes& types, const MoeArgs& args);
 
-// The same in double without any rounding, in the layout of y; NaN where a launch writes nothing.
+// Then executes moe_combine, for the fusion combine.
+void HostCombine(const Shape& kind, const ArgTypes& types, const MoeArgs& args);
+
+// Both in double without any rounding, in the layout of y; NaN where a launch writes nothing.
 std::vector<double> ExactForward(const Shape& kind, const ArgTypes& types, const MoeArgs& args);
 
-// Rows of y: tokens * top_k with scatter, else rows.
-int64_t OutputRows(const Shape& kind, const MoeArgs& args);
+// Whether moe_kernel writes rows to their slots.
+inline bool WritesSlots(const Shape& kind) { return kind.Has(kScatter) || kind.Has(kCombine); }
 
 }  // namespace moetune
 

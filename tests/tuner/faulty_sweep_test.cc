@@ -36,14 +36,16 @@ TEST(FaultySweep, EveryFaultCostsItsOwnConfigAndTheBestOfTheOthersWins) {
   std::map<std::string, Outcome> expected;  // by config
   size_t next = 2;
   for (const auto& [kind, outcome] : kinds) {
+    const std::string family(ranked[next].family->name);
     const Config& config = ranked[next].config;
     expected[config.Text()] = outcome;
     const bool endless = kind == FakeFaultKind::kHang || kind == FakeFaultKind::kSlowCompile;
-    script.faults.push_back({kind, {"reference", config}, endless ? -1.0 : 0.0});
-    script.times.push_back({1, {"reference", config}});  // tempting
+    script.faults.push_back({kind, {family, config}, endless ? -1.0 : 0.0});
+    script.times.push_back({1, {family, config}});  // tempting
     next += 3;
   }
-  script.times.push_back({50, {"reference", ranked[21].config}});
+  const Candidate& best = ranked[21];
+  script.times.push_back({50, {std::string(best.family->name), best.config}});
   script.times.push_back({100, {}});
   const FakeWorkers workers(script);
   auto evaluator = WorkerEvaluator::Start({.worker = workers.command(),
@@ -59,7 +61,8 @@ TEST(FaultySweep, EveryFaultCostsItsOwnConfigAndTheBestOfTheOthersWins) {
   ASSERT_TRUE(winners.ok()) << winners.status();
   ASSERT_EQ(winners->size(), 2u);
   for (const Winner& winner : *winners) {
-    EXPECT_EQ(winner.config, ranked[21].config);
+    EXPECT_EQ(winner.family, best.family->name);
+    EXPECT_EQ(winner.config, best.config);
     EXPECT_NEAR(winner.time_us, 50, 1e-3);
   }
 

@@ -36,5 +36,24 @@ TEST(Epilogue, ScalingIsTheProductOfTheStoredOutputAndTheWeight) {
   }
 }
 
+// 1 + 2^-8 would become 1 in bf16; silu of 40 is 40 in fp32.
+TEST(Epilogue, SwigluRoundsOnlyItsResult) {
+  EXPECT_EQ(FinishSwiglu<fp32>(40.0f, 1.00390625f), 40.15625f);
+  EXPECT_EQ(ToFloat(FinishSwiglu<bf16>(40.0f, 1.00390625f)), 40.25f);
+  EXPECT_EQ(FinishSwiglu<bf16>(0.0f, 3.0f).bits, 0);
+}
+
+TEST(Epilogue, SwigluIsGateTimesItsLogisticTimesUp) {
+  std::mt19937 random(1);
+  std::uniform_real_distribution<float> uniform(-30, 30);
+  for (int i = 0; i < 10000; ++i) {
+    const float gate = uniform(random);
+    const float up = uniform(random);
+    const double exact = double{gate} / (1 + std::exp(-double{gate})) * double{up};
+    EXPECT_NEAR(FinishSwiglu<fp32>(gate, up), exact, 1e-6 * std::abs(exact));
+  }
+  EXPECT_EQ(FinishSwiglu<fp32>(-1000.0f, 2.0f), 0.0f) << "where the exponential is infinite";
+}
+
 }  // namespace
 }  // namespace moetune

@@ -10,7 +10,7 @@
 #include "gtest/gtest.h"
 #include "kernels/device/args.h"
 #include "kernels/device/swizzle.cuh"
-#include "kernels/family.h"
+#include "kernels/registry.h"
 #include "kernels/source.h"
 #include "tests/kernels/families/emulated_case.h"
 #include "tests/testing/cuda_emulator.h"
@@ -98,9 +98,6 @@
 #include "tests/kernels/families/emulated_sm80_mma.inc"
 
 namespace moetune {
-
-extern const Family kSm80MmaFamily;
-
 namespace {
 
 const EmulatedCase* const kCases[] = {
@@ -108,6 +105,8 @@ const EmulatedCase* const kCases[] = {
     &swapped_scale_case,    &swapped_gather_case,    &swapped_fp16_weights_case,
     &eight_warps_fp16_case, &fp32_output_case,       &swapped_fp32_output_case,
 };
+
+const Family& Sm80Mma() { return *FindFamily("sm80_mma").value(); }
 
 // What the kernel can take: k a multiple of 8; n odd now and then.
 Layout LayoutFor(std::mt19937& random, int repeat) {
@@ -155,8 +154,7 @@ INSTANTIATE_TEST_SUITE_P(, EmulatedSm80Mma, testing::ValuesIn(kCases),
 
 TEST_P(EmulatedSm80Mma, IsCompiledWithTheOptionsOfMakeSource) {
   const EmulatedCase& test = *GetParam();
-  EXPECT_EQ(MakeSource(test.shape, {&kSm80MmaFamily, test.config}, test.types).options,
-            test.options);
+  EXPECT_EQ(MakeSource(test.shape, {&Sm80Mma(), test.config}, test.types).options, test.options);
 }
 
 // On one SM a CTA walks all tiles, so that copies run ahead over the ends of tiles; on three they
@@ -170,15 +168,14 @@ TEST_P(EmulatedSm80Mma, GivesTheProductAndWritesNothingElse) {
     const Problem problem = ProblemFor(test.shape, layout);
     DeviceSpec device = FindKnownDevice("a100").value();
     device.sm_count = repeat < 2 ? 1 : 3;
-    const absl::Status legal = CheckLegal(kSm80MmaFamily, problem, test.config, device);
+    const absl::Status legal = CheckLegal(Sm80Mma(), problem, test.config, device);
     ASSERT_TRUE(legal.ok()) << legal;
     GuardedLaunch launch(test.shape, test.types, layout, random());
     GuardedBytes y = launch.PoisonedOutput();
     const MoeArgs args = launch.Args(y);
-    const Plan plan = kSm80MmaFamily.plan(problem, test.config, device, {.resident_ctas = 1});
-    const absl::Status status = cuda_emulator::Launch(
-        plan, [&] { test.kernel(args); },
-        repeat % 2 == 0 ? ThreadOrder::kAscending : ThreadOrder::kDescending);
+    const Plan plan = Sm80Mma().plan(problem, test.config, device, {.resident_ctas = 1});
+    const absl::Status status = RunCase(
+        test, plan, args, repeat % 2 == 0 ? ThreadOrder::kAscending : ThreadOrder::kDescending);
     ASSERT_TRUE(status.ok()) << status;
     ExpectNear(y, launch.Expected(), launch.PoisonedOutput(), problem);
   }
@@ -187,7 +184,7 @@ TEST_P(EmulatedSm80Mma, GivesTheProductAndWritesNothingElse) {
 TEST(Sm80Mma, TheLegalSetFollowsTheSharedMemoryOfTheDevice) {
   const Problem problem = ParseProblem("forward/bf16/gather/e128/t1024x8/n1536/k2048").value();
   const auto legal = [&](const char* device) {
-    return EnumerateLegal(kSm80MmaFamily, problem, FindKnownDevice(device).value()).size();
+    return EnumerateLegal(Sm80Mma(), problem, FindKnownDevice(device).value()).size();
   };
   EXPECT_GT(legal("rtx4090"), 150u);
   EXPECT_GT(legal("a100"), legal("rtx4090"));
@@ -199,7 +196,7 @@ TEST(Sm80Mma, LeavesToOthersWhatItCannotCopySixteenBytesAtATime) {
   const DeviceSpec device = FindKnownDevice("h200").value();
   for (const char* key :
        {"forward/bf16/plain/e8/t64x2/n64/k68", "forward/fp32/plain/e8/t64x2/n64/k64"}) {
-    EXPECT_TRUE(EnumerateLegal(kSm80MmaFamily, ParseProblem(key).value(), device).empty()) << key;
+    EXPECT_TRUE(EnumerateLegal(Sm80Mma(), ParseProblem(key).value(), device).empty()) << key;
   }
 }
 

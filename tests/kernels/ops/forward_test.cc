@@ -20,6 +20,8 @@ MoeArgs ArgsFor(const Problem& problem) {
           .row_counts = &nowhere,
           .row_index = &nowhere,
           .scale = &nowhere,
+          .preact = &nowhere,
+          .workspace = &nowhere,
           .tokens = problem.tokens,
           .rows = problem.rows,
           .experts = problem.shape.experts,
@@ -91,6 +93,43 @@ TEST(Forward, ThePointersThatAFusionNeedsMustBeThere) {
   }
 }
 
+TEST(Forward, PreactAndCombineNeedTheirMemory) {
+  const Problem preact = ProblemOf("forward/bf16/gather+swiglu+preact/e8/t32x2/n64/k48");
+  MoeArgs args = ArgsFor(preact);
+  args.workspace = nullptr;
+  EXPECT_TRUE(Check(preact, args).ok());
+  args.preact = nullptr;
+  EXPECT_THAT(Check(preact, args).message(), HasSubstr("args.preact is null"));
+
+  const Problem combine = ProblemOf("forward/bf16/combine/e8/t32x2/n64/k48");
+  args = ArgsFor(combine);
+  args.preact = nullptr;
+  EXPECT_TRUE(Check(combine, args).ok());
+  const Change changes[] = {
+      {[](MoeArgs& a) { a.row_index = nullptr; }, "args.row_index is null"},
+      {[](MoeArgs& a) { a.scale = nullptr; }, "args.scale is null"},
+      {[](MoeArgs& a) { a.workspace = nullptr; }, "args.workspace is null; fusion combine needs"},
+  };
+  for (const Change& change : changes) {
+    MoeArgs lacking = args;
+    change.apply(lacking);
+    EXPECT_THAT(Check(combine, lacking).message(), HasSubstr(std::string(change.said)));
+  }
+}
+
+// A rank may get no row, and its tokens' sums are zeros all the same.
+TEST(Forward, CombineOfNoRowsNeedsWhatItWritesAndNoInputs) {
+  const Problem problem = ProblemOf("forward/bf16/combine/e8/t32x2/n64/k48");
+  MoeArgs args = ArgsFor(problem);
+  args.rows = 0;
+  args.x = args.row_index = nullptr;
+  EXPECT_TRUE(Check(problem, args).ok());
+  args.y = nullptr;
+  EXPECT_THAT(Check(problem, args).message(), HasSubstr("args.y is null"));
+  args.tokens = 0;
+  EXPECT_TRUE(Check(problem, args).ok());
+}
+
 TEST(Forward, ALaunchOfNoRowsNeedsNoPointers) {
   const Problem problem = ProblemOf("forward/bf16/scatter+scale/e8/t32x2/n64/k48");
   EXPECT_TRUE(Check(problem, {.experts = 8, .top_k = 2, .n = 64, .k = 48}).ok());
@@ -123,6 +162,13 @@ TEST(Forward, BytesAreTheTouchedWeightsAndEachActivationOnce) {
             2.0 * (8 * 64 * 48 + 64 * 48) + 4.0 * 64 * 64);
   EXPECT_EQ(bytes("forward/fp32/plain/e8/t32x2/n64/k48", 8),
             4.0 * (8 * 64 * 48 + 64 * 48 + 64 * 64));
+  EXPECT_EQ(bytes("forward/bf16/swiglu/e8/t32x2/n64/k48", 8),
+            2.0 * (8 * 64 * 48 + 64 * 48 + 64 * 32));
+  EXPECT_EQ(bytes("forward/bf16/swiglu+preact/e8/t32x2/n64/k48", 8),
+            2.0 * (8 * 64 * 48 + 64 * 48 + 64 * (32 + 64)));
+  EXPECT_EQ(bytes("forward/bf16/combine/e8/t32x2/n64/k48", 8),
+            2.0 * (8 * 64 * 48 + 64 * 48 + 32 * 64))
+      << "what passes through the workspace is not compulsory";
 }
 
 }  // namespace
