@@ -118,9 +118,9 @@ void AddProblemSetOptions(Options& options, ProblemSetOptions* set) {
   options.Text("hf-config", "FILE", &set->hf_config, "the config.json of any other MoE model");
   options.Texts("problem", "KEY", &set->problems, "a problem by its key, as it is");
   options.Text("ops", "LIST", &set->ops, "of the models (default: forward)");
-  options.Text(
-      "fusions", "LIST", &set->fusions,
-      "fusion sets such as gather,scatter+scale,plain (default: those each GEMM is made for)");
+  options.Text("fusions", "LIST", &set->fusions,
+               "fusion sets such as gather+swiglu,combine,plain (default: gather for gate and up, "
+               "scatter+scale for down)");
   options.Text("tokens", "LIST", &set->tokens,
                "token counts (default: 1,16,64,256,1024,4096,16384)");
   options.Text("routing", "LIST", &set->routing,

@@ -131,8 +131,9 @@ void AddProblemOptions(Options& options, ProblemOptions* problem) {
                "the whole problem: OP/DTYPE/FUSIONS/eE/tTxTOPK/nN/kK[/rROWS]/ROUTING");
   options.Text("op", "OP", &problem->op, "forward (the default)");
   options.Text("dtype", "DTYPE", &problem->dtype, "bf16 (the default), fp16, bf16-fp32, ...");
-  options.Text("fusions", "LIST", &problem->fusions,
-               "plain (the default), or gather, scatter, scale joined by '+'");
+  options.Text(
+      "fusions", "LIST", &problem->fusions,
+      "plain (the default), or gather, scatter, scale, swiglu, preact, combine joined by '+'");
   options.Integer("experts", "E", &problem->experts, 1, kMaxSize, "experts on this device");
   options.Integer("top-k", "TOPK", &problem->top_k, 1, kMaxSize, "experts that a token goes to");
   options.Integer("n", "N", &problem->n, 1, kMaxSize, "n of the stored weights (E, n, k)");

@@ -40,8 +40,8 @@ std::vector<Shape> ModelShapes(const Model& model, std::span<const Fusions> fusi
   down.k = model.intermediate;
   if (fusions.empty()) return {gate_up, down};
 
-  constexpr Fusions kOfGateUp = kGather;
-  constexpr Fusions kOfDown = kScatter | kScale;
+  constexpr Fusions kOfGateUp = kGather | kSwiglu | kPreact;
+  constexpr Fusions kOfDown = kScatter | kScale | kCombine;
   std::vector<Shape> shapes;
   for (Fusions set : fusions) {
     if ((set & ~kOfGateUp) == 0) {

@@ -28,7 +28,8 @@ absl::StatusOr<Model> FindModel(std::string_view name);
 //   gate_up: gather, n = 2 * intermediate, k = hidden;  down: scatter+scale, n = hidden, k =
 //   intermediate.
 // `fusions` empty keeps those; else each GEMM is made once for every listed set that applies to it
-// (gather only to gate_up; scatter and scale only to down; plain to both).
+// (gather, swiglu and preact only to gate_up; scatter, scale and combine only to down; plain to
+// both).
 std::vector<Shape> ModelShapes(const Model& model, std::span<const Fusions> fusions, Dtype dtype);
 
 // Whether it is one of the model's grouped GEMMs, in any op, dtype and fusions, on all of its

@@ -20,8 +20,17 @@ constexpr int64_t kLeastColumns = 128;  // of a sampled row, as far as it has th
 constexpr int64_t kOtherRows = 64;      // sampled beside the first and last rows
 constexpr unsigned kMaxThreads = 8;
 
-std::span<const uint8_t> Tensor(std::span<const uint8_t> output) {
-  return output.subspan(Workload::kGuardBytes, output.size() - 2 * Workload::kGuardBytes);
+// What was written before the first of the output's tensors, and before the second.
+constexpr const char* kOutside[] = {"wrote before the output's start",
+                                    "wrote between the output's tensors"};
+constexpr const char* kPastTheEnd = "wrote past the output's end";
+
+// Complaints of a tensor beside y name it.
+Complaint InTensor(Complaint complaint, const OutputTensor& tensor) {
+  if (complaint && tensor.name != "y") {
+    *complaint = absl::StrFormat("%s: %s", tensor.name, *complaint);
+  }
+  return complaint;
 }
 
 bool IsPoison(std::span<const uint8_t> bytes) {
@@ -77,31 +86,102 @@ std::vector<int64_t> SampleColumns(int64_t n, int64_t most, Random& random) {
   return columns;
 }
 
-// One sampled row: its products in double, compared with what the kernel wrote.
-Complaint CheckSampledRow(const HostWorkload& workload, int draw_number, int64_t row,
-                          const std::vector<int64_t>& columns, std::span<const uint8_t> tensor) {
+// The products of an expert-sorted row with rows of its expert's weights, in double.
+std::vector<double> Multiply(const HostWorkload& workload, const RoutingDraw& draw, int64_t row,
+                             std::span<const int64_t> w_rows) {
   const Shape& shape = workload.problem.shape;
-  const RoutingDraw& draw = workload.draws[draw_number];
-  const int64_t slot = draw.index[row];
   const int64_t expert = ExpertOfRow(draw, row);
-  const int64_t x_row = shape.Has(kGather) ? slot / shape.top_k : row;
-  const int64_t y_row = shape.Has(kScatter) ? slot : row;
-  const double scale = shape.Has(kScale) ? draw.weights[slot] : 1.0;
-
-  std::vector<float> x(shape.k), w(shape.k), actual(columns.size());
-  std::vector<double> expected(columns.size());
+  const int64_t x_row = shape.Has(kGather) ? draw.index[row] / shape.top_k : row;
+  std::vector<float> x(shape.k), w(shape.k);
+  std::vector<double> products;
   workload.x.Read(x_row * shape.k, x);
-  for (size_t i = 0; i < columns.size(); ++i) {
-    workload.w.Read((expert * shape.n + columns[i]) * shape.k, w);
+  for (int64_t w_row : w_rows) {
+    workload.w.Read((expert * shape.n + w_row) * shape.k, w);
     // Four sums in place of one: a chain of additions would wait for itself.
     double sums[4] = {};
     for (int64_t j = 0; j < shape.k; ++j) sums[j % 4] += static_cast<double>(x[j]) * w[j];
-    expected[i] = scale * (sums[0] + sums[1] + sums[2] + sums[3]);
-    actual[i] = LoadElement(shape.output, tensor.data(), y_row * shape.n + columns[i]);
+    products.push_back(sums[0] + sums[1] + sums[2] + sums[3]);
   }
-  Complaint complaint = CompareRow(actual, expected, ToleranceOf(shape.output));
-  if (complaint) *complaint = absl::StrFormat("row %d of expert %d: %s", y_row, expert, *complaint);
+  return products;
+}
+
+// Some columns of a row of an output tensor beside what they should be.
+Complaint CompareColumns(Dtype dtype, std::span<const uint8_t> output, const OutputTensor& tensor,
+                         int64_t row, std::span<const int64_t> columns,
+                         std::span<const double> expected) {
+  std::vector<float> actual;
+  for (int64_t column : columns) {
+    actual.push_back(
+        LoadElement(dtype, output.data() + tensor.offset, row * tensor.columns + column));
+  }
+  return InTensor(CompareRow(actual, expected, ToleranceOf(dtype)), tensor);
+}
+
+// One sampled row of y, `row` being that in expert order; not with combine.
+Complaint CheckSampledRow(const HostWorkload& workload, int draw_number, int64_t row,
+                          std::span<const int64_t> columns, std::span<const uint8_t> output) {
+  const Problem& problem = workload.problem;
+  const Shape& shape = problem.shape;
+  const RoutingDraw& draw = workload.draws[draw_number];
+  const std::vector<OutputTensor> tensors = OutputTensors(problem);
+  std::vector<double> expected = Multiply(workload, draw, row, columns);
+  Complaint complaint;
+  if (shape.Has(kSwiglu)) {
+    std::vector<int64_t> up_rows(columns.begin(), columns.end());
+    for (int64_t& up_row : up_rows) up_row += shape.n / 2;
+    const std::vector<double> up = Multiply(workload, draw, row, up_rows);
+    if (shape.Has(kPreact)) {
+      const OutputTensor& preact = tensors.back();
+      complaint = CompareColumns(shape.output, output, preact, row, columns, expected);
+      if (!complaint) complaint = CompareColumns(shape.output, output, preact, row, up_rows, up);
+    }
+    for (size_t i = 0; i < up.size(); ++i) expected[i] *= up[i] / (1 + std::exp(-expected[i]));
+  }
+  const int64_t slot = draw.index[row];
+  if (shape.Has(kScale)) {
+    for (double& value : expected) value *= draw.weights[slot];
+  }
+  const int64_t y_row = shape.Has(kScatter) ? slot : row;
+  if (!complaint) {
+    complaint = CompareColumns(shape.output, output, tensors.front(), y_row, columns, expected);
+  }
+  if (complaint) {
+    *complaint =
+        absl::StrFormat("row %d of expert %d: %s", y_row, ExpertOfRow(draw, row), *complaint);
+  }
   return complaint;
+}
+
+// One sampled row of y with combine: the weighted sum over the rows of a token.
+Complaint CheckSampledToken(const HostWorkload& workload, int draw_number, int64_t token,
+                            std::span<const int64_t> columns, std::span<const uint8_t> output) {
+  const Shape& shape = workload.problem.shape;
+  const RoutingDraw& draw = workload.draws[draw_number];
+  std::vector<double> expected(columns.size());
+  const int64_t routed = draw.RoutedRows();
+  for (int64_t row = 0; row < routed; ++row) {
+    const int64_t slot = draw.index[row];
+    if (slot / shape.top_k != token) continue;
+    const std::vector<double> products = Multiply(workload, draw, row, columns);
+    for (size_t i = 0; i < products.size(); ++i) expected[i] += draw.weights[slot] * products[i];
+  }
+  const OutputTensor y = OutputTensors(workload.problem).front();
+  Complaint complaint = CompareColumns(shape.output, output, y, token, columns, expected);
+  if (complaint) *complaint = absl::StrFormat("token %d: %s", token, *complaint);
+  return complaint;
+}
+
+// The tokens of sampled rows, and some that may have no row.
+std::vector<int64_t> SampleTokens(const Problem& problem, const RoutingDraw& draw,
+                                  std::span<const int64_t> rows, Random& random) {
+  std::vector<int64_t> tokens;
+  for (int64_t row : rows) tokens.push_back(draw.index[row] / problem.shape.top_k);
+  for (size_t i = rows.size(); i > 0; i /= 2) {
+    tokens.push_back(static_cast<int64_t>(random.Below(problem.tokens)));
+  }
+  std::sort(tokens.begin(), tokens.end());
+  tokens.erase(std::unique(tokens.begin(), tokens.end()), tokens.end());
+  return tokens;
 }
 
 // The complaint of the first index that has one. `check` runs on several threads.
@@ -162,85 +242,110 @@ Complaint CompareRow(std::span<const float> actual, std::span<const double> expe
   return std::nullopt;
 }
 
-std::vector<int64_t> RowSources(const Problem& problem, const RoutingDraw& draw) {
-  std::vector<int64_t> sources(OutputRows(problem), -1);
+std::vector<bool> WrittenRows(const Problem& problem, const RoutingDraw& draw) {
+  std::vector<bool> written(OutputRows(problem), problem.shape.Has(kCombine));
+  if (problem.shape.Has(kCombine)) return written;
   const int64_t routed = draw.RoutedRows();
   for (int64_t row = 0; row < routed; ++row) {
-    sources[problem.shape.Has(kScatter) ? draw.index[row] : row] = row;
+    written[problem.shape.Has(kScatter) ? draw.index[row] : row] = true;
   }
-  return sources;
+  return written;
 }
 
 Complaint CheckWritten(const HostWorkload& workload, int draw, std::span<const uint8_t> output) {
-  const Shape& shape = workload.problem.shape;
-  if (!IsPoison(output.first(Workload::kGuardBytes))) return "wrote before the output's start";
-  if (!IsPoison(output.last(Workload::kGuardBytes))) return "wrote past the output's end";
-  const std::span<const uint8_t> tensor = Tensor(output);
-  const std::vector<int64_t> sources = RowSources(workload.problem, workload.draws[draw]);
-  const int64_t element_bytes = DtypeBytes(shape.output);
-  const int64_t row_bytes = shape.n * element_bytes;
-  return CheckEach(sources.size(), [&](size_t row) -> Complaint {
-    const std::span<const uint8_t> bytes = tensor.subspan(row * row_bytes, row_bytes);
-    if (sources[row] < 0) {
+  const int64_t element_bytes = DtypeBytes(workload.problem.shape.output);
+  const std::vector<OutputTensor> tensors = OutputTensors(workload.problem);
+  int64_t end = 0;
+  for (const OutputTensor& tensor : tensors) {
+    if (!IsPoison(output.subspan(end, tensor.offset - end))) return kOutside[end != 0];
+    end = tensor.offset + tensor.bytes;
+  }
+  if (!IsPoison(output.subspan(end))) return kPastTheEnd;
+
+  const std::vector<bool> written = WrittenRows(workload.problem, workload.draws[draw]);
+  const auto check = [&](const OutputTensor& tensor, size_t row) -> Complaint {
+    const int64_t row_bytes = tensor.columns * element_bytes;
+    const std::span<const uint8_t> bytes =
+        output.subspan(tensor.offset + static_cast<int64_t>(row) * row_bytes, row_bytes);
+    if (!written[row]) {
       if (IsPoison(bytes)) return std::nullopt;
       return absl::StrFormat("row %d was written, but belongs to no expert", row);
     }
     const int64_t column = FindPoison(bytes, element_bytes);
     if (column < 0) return std::nullopt;
     return absl::StrFormat("row %d, column %d was not written", row, column);
-  });
+  };
+  for (const OutputTensor& tensor : tensors) {
+    Complaint complaint = CheckEach(written.size(), [&](size_t row) { return check(tensor, row); });
+    if (complaint) return InTensor(std::move(complaint), tensor);
+  }
+  return std::nullopt;
 }
 
 Complaint CheckSample(const HostWorkload& workload, int draw, std::span<const uint8_t> output,
                       uint64_t seed) {
   const Shape& shape = workload.problem.shape;
-  const int64_t products = std::max<int64_t>(kSampleWork / shape.k, 1);
-  const int64_t least_columns = std::min(shape.n, kLeastColumns);
+  const bool combine = shape.Has(kCombine);
+  const int64_t n = OutputColumns(shape);
+  // Products that an element takes.
+  const int64_t cost = combine ? shape.top_k : shape.Has(kSwiglu) ? 2 : 1;
+  const int64_t elements = std::max<int64_t>(kSampleWork / shape.k / cost, 1);
   Random random{seed, static_cast<uint64_t>(draw)};
-  const std::vector<int64_t> rows =
-      SampleRows(workload.draws[draw], std::max<int64_t>(products / least_columns, 1), random);
+  std::vector<int64_t> rows = SampleRows(
+      workload.draws[draw], std::max<int64_t>(elements / std::min(n, kLeastColumns), 1), random);
   if (rows.empty()) return std::nullopt;
+  if (combine) rows = SampleTokens(workload.problem, workload.draws[draw], rows, random);
   const int64_t most =
-      std::max(products / static_cast<int64_t>(rows.size()), std::min<int64_t>(shape.n, 3));
+      std::max(elements / static_cast<int64_t>(rows.size()), std::min<int64_t>(n, 3));
   std::vector<std::vector<int64_t>> columns;
-  for (size_t i = 0; i < rows.size(); ++i) columns.push_back(SampleColumns(shape.n, most, random));
-  return CheckEach(rows.size(), [&](size_t i) {
-    return CheckSampledRow(workload, draw, rows[i], columns[i], Tensor(output));
-  });
+  for (size_t i = 0; i < rows.size(); ++i) columns.push_back(SampleColumns(n, most, random));
+  const auto check = combine ? CheckSampledToken : CheckSampledRow;
+  return CheckEach(rows.size(),
+                   [&](size_t i) { return check(workload, draw, rows[i], columns[i], output); });
 }
 
 Complaint CheckClose(const HostWorkload& workload, int draw, std::span<const uint8_t> expected,
                      std::span<const uint8_t> output) {
-  const Shape& shape = workload.problem.shape;
-  const std::vector<int64_t> sources = RowSources(workload.problem, workload.draws[draw]);
-  return CheckEach(sources.size(), [&](size_t row) -> Complaint {
-    if (sources[row] < 0) return std::nullopt;
-    std::vector<float> reference(shape.n), actual(shape.n);
-    const auto first = static_cast<int64_t>(row) * shape.n;
-    LoadElements(shape.output, Tensor(expected).data(), first, reference);
-    LoadElements(shape.output, Tensor(output).data(), first, actual);
+  const Dtype dtype = workload.problem.shape.output;
+  const std::vector<bool> written = WrittenRows(workload.problem, workload.draws[draw]);
+  const auto check = [&](const OutputTensor& tensor, size_t row) -> Complaint {
+    if (!written[row]) return std::nullopt;
+    std::vector<float> reference(tensor.columns), actual(tensor.columns);
+    const auto first = static_cast<int64_t>(row) * tensor.columns;
+    LoadElements(dtype, expected.data() + tensor.offset, first, reference);
+    LoadElements(dtype, output.data() + tensor.offset, first, actual);
     const std::vector<double> precise(reference.begin(), reference.end());
-    Complaint complaint = CompareRow(actual, precise, ToleranceOf(shape.output));
+    Complaint complaint = CompareRow(actual, precise, ToleranceOf(dtype));
     if (complaint) *complaint = absl::StrFormat("row %d: %s", row, *complaint);
     return complaint;
-  });
+  };
+  for (const OutputTensor& tensor : OutputTensors(workload.problem)) {
+    Complaint complaint = CheckEach(written.size(), [&](size_t row) { return check(tensor, row); });
+    if (complaint) return InTensor(std::move(complaint), tensor);
+  }
+  return std::nullopt;
 }
 
 Complaint CheckEqual(const Problem& problem, int64_t offset, std::span<const uint8_t> expected,
                      std::span<const uint8_t> piece) {
   if (std::memcmp(expected.data(), piece.data(), piece.size()) == 0) return std::nullopt;
-  const Shape& shape = problem.shape;
-  const int64_t element_bytes = DtypeBytes(shape.output);
+  const Dtype dtype = problem.shape.output;
   const auto mismatch = std::mismatch(piece.begin(), piece.end(), expected.begin());
-  const int64_t place = offset + (mismatch.first - piece.begin()) - Workload::kGuardBytes;
-  if (place < 0) return "wrote before the output's start";
-  const int64_t element = place / element_bytes;
-  const int64_t row = element / shape.n;
-  if (row >= OutputRows(problem)) return "wrote past the output's end";
-  const int64_t start = element * element_bytes + Workload::kGuardBytes - offset;
-  return absl::StrFormat("row %d, column %d: %g in place of %g", row, element % shape.n,
-                         LoadElement(shape.output, piece.data() + start, 0),
-                         LoadElement(shape.output, expected.data() + start, 0));
+  const int64_t place = offset + (mismatch.first - piece.begin());
+  int64_t end = 0;
+  for (const OutputTensor& tensor : OutputTensors(problem)) {
+    if (place < tensor.offset) return kOutside[end != 0];
+    end = tensor.offset + tensor.bytes;
+    if (place >= end) continue;
+    const int64_t element = (place - tensor.offset) / DtypeBytes(dtype);
+    const int64_t start = tensor.offset + element * DtypeBytes(dtype) - offset;
+    return InTensor(
+        absl::StrFormat("row %d, column %d: %g in place of %g", element / tensor.columns,
+                        element % tensor.columns, LoadElement(dtype, piece.data() + start, 0),
+                        LoadElement(dtype, expected.data() + start, 0)),
+        tensor);
+  }
+  return kPastTheEnd;
 }
 
 }  // namespace moetune

@@ -1,6 +1,6 @@
 // What is wrong with an output, if anything: pure functions over host bytes.
 //
-// An output is what Workload::ReadOutput gives: a tensor (OutputRows, n) between two guards. A
+// An output is what Workload::ReadOutput gives: the OutputTensors and the guards around them. A
 // check returns nullopt when all is well, else one sentence with the place and the values.
 #ifndef MOETUNE_TUNER_OUTPUT_CHECK_H_
 #define MOETUNE_TUNER_OUTPUT_CHECK_H_
@@ -28,14 +28,14 @@ Tolerance ToleranceOf(Dtype output);
 Complaint CompareRow(std::span<const float> actual, std::span<const double> expected,
                      const Tolerance& tolerance);
 
-// For each row of the output: the expert-sorted row that is written there, or -1.
-std::vector<int64_t> RowSources(const Problem& problem, const RoutingDraw& draw);
+// For each row of an output tensor, whether a launch writes it.
+std::vector<bool> WrittenRows(const Problem& problem, const RoutingDraw& draw);
 
 // No element of a row to be written is poison still; all others are, and so are the guards.
 Complaint CheckWritten(const HostWorkload& workload, int draw, std::span<const uint8_t> output);
 
 // Against products computed here in double: every expert's first and last row, others by the seed,
-// and of each row as many columns as the work allows.
+// and of each row as many columns as the work allows. With combine their tokens, all rows summed.
 Complaint CheckSample(const HostWorkload& workload, int draw, std::span<const uint8_t> output,
                       uint64_t seed);
 

@@ -191,6 +191,7 @@ RoutingDraw Group(const Problem& problem, const std::vector<int32_t>& expert,
   for (size_t slot = 0; slot < expert.size(); ++slot) {
     const size_t group = expert[slot] == kElsewhere ? problem.shape.experts : expert[slot];
     if (next[group] < problem.rows) draw.index[next[group]++] = static_cast<int32_t>(slot);
+    if (expert[slot] == kElsewhere) draw.weights[slot] = 0;
   }
   return draw;
 }

@@ -30,7 +30,8 @@ struct RoutingDraw {
   // are slots that nobody may touch.
   std::vector<int32_t> index;
 
-  std::vector<float> weights;  // per slot; those of a token sum to 1
+  std::vector<float> weights;  // per slot; those of a token summed to 1 before slots without a row
+                               // got 0, as combine needs it
 
   int64_t RoutedRows() const;
 };

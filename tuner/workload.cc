@@ -85,9 +85,26 @@ absl::StatusOr<RoutingDraw> TimedDraw(const Problem& problem, uint64_t seed,
   return DrawRouting(problem, seed ^ kTunedDraw, histograms);
 }
 
+std::vector<OutputTensor> OutputTensors(const Problem& problem) {
+  constexpr int64_t kAlignment = 256;
+  const Shape& shape = problem.shape;
+  std::vector<OutputTensor> tensors = {
+      {.name = "y", .rows = OutputRows(problem), .columns = OutputColumns(shape)}};
+  if (shape.Has(kPreact)) {
+    tensors.push_back({.name = "preact", .rows = problem.rows, .columns = shape.n});
+  }
+  int64_t end = 0;
+  for (OutputTensor& tensor : tensors) {
+    tensor.offset = (end + kAlignment - 1) / kAlignment * kAlignment + Workload::kGuardBytes;
+    tensor.bytes = tensor.rows * tensor.columns * DtypeBytes(shape.output);
+    end = tensor.offset + tensor.bytes;
+  }
+  return tensors;
+}
+
 int64_t Workload::OutputBytes() const {
-  const Shape& shape = host_.problem.shape;
-  return 2 * kGuardBytes + OutputRows(host_.problem) * shape.n * DtypeBytes(shape.output);
+  const OutputTensor last = OutputTensors(host_.problem).back();
+  return last.offset + last.bytes + kGuardBytes;
 }
 
 absl::Status Workload::Reserve(Buffer& buffer, int64_t bytes, const char* what) {
@@ -113,6 +130,7 @@ absl::Status Workload::ReserveTensors() {
   const int64_t bytes = DtypeBytes(shape.dtype);
   RETURN_IF_ERROR(Reserve(x_, ActivationRows(problem) * shape.k * bytes, "the activations"));
   RETURN_IF_ERROR(Reserve(w_, WeightElements(shape) * bytes, "the weights"));
+  RETURN_IF_ERROR(Reserve(workspace_, WorkspaceBytes(problem), "the workspace"));
   return Reserve(y_, OutputBytes(), "the output");
 }
 
@@ -134,6 +152,7 @@ absl::Status Workload::Load(const Problem& problem, uint64_t seed, const Histogr
     x_ = Buffer();
     w_ = Buffer();
     y_ = Buffer();
+    workspace_ = Buffer();
     reserved = ReserveTensors();
   }
   RETURN_IF_ERROR(reserved);
@@ -167,13 +186,16 @@ absl::Status Workload::Refill() {
 MoeArgs Workload::Args(int draw) const {
   const Problem& problem = host_.problem;
   const Shape& shape = problem.shape;
-  const bool routed = shape.Has(kGather) || shape.Has(kScatter);
+  auto* const output = static_cast<uint8_t*>(y_.pointer());
+  const std::vector<OutputTensor> tensors = OutputTensors(problem);
   return {.x = x_.pointer(),
           .w = w_.pointer(),
-          .y = static_cast<uint8_t*>(y_.pointer()) + kGuardBytes,
+          .y = output + tensors.front().offset,
           .row_counts = draws_[draw].counts.pointer(),
-          .row_index = routed ? draws_[draw].index.pointer() : nullptr,
-          .scale = shape.Has(kScale) ? draws_[draw].weights.pointer() : nullptr,
+          .row_index = shape.ReadsIndex() ? draws_[draw].index.pointer() : nullptr,
+          .scale = shape.ReadsScale() ? draws_[draw].weights.pointer() : nullptr,
+          .preact = shape.Has(kPreact) ? output + tensors.back().offset : nullptr,
+          .workspace = shape.Has(kCombine) ? workspace_.pointer() : nullptr,
           .tokens = problem.tokens,
           .rows = problem.rows,
           .experts = shape.experts,
@@ -184,9 +206,14 @@ MoeArgs Workload::Args(int draw) const {
 
 absl::Status Workload::PoisonOutput() {
   const DriverApi& driver = context_.driver();
-  return DriverStatus(
-      driver, driver.fill(y_.address(), kPoison, static_cast<size_t>(OutputBytes()), stream_),
-      "cannot fill the output");
+  const auto fill = [&](const Buffer& buffer, int64_t bytes) {
+    if (bytes == 0) return absl::OkStatus();
+    return DriverStatus(driver,
+                        driver.fill(buffer.address(), kPoison, static_cast<size_t>(bytes), stream_),
+                        "cannot fill the output");
+  };
+  RETURN_IF_ERROR(fill(workspace_, WorkspaceBytes(host_.problem)));
+  return fill(y_, OutputBytes());
 }
 
 absl::Status Workload::ReadOutput(const Consume& consume) {

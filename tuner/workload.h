@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -58,11 +59,22 @@ struct HostWorkload {
 absl::StatusOr<RoutingDraw> TimedDraw(const Problem& problem, uint64_t seed,
                                       const Histograms& histograms);
 
+// Where the tensors of an output lie in its bytes: y, and with preact that one after it, each
+// between untouched spaces of Workload::kGuardBytes.
+struct OutputTensor {
+  std::string_view name;
+  int64_t offset = 0;
+  int64_t rows = 0;
+  int64_t columns = 0;
+  int64_t bytes = 0;
+};
+std::vector<OutputTensor> OutputTensors(const Problem& problem);
+
 // Keeps its memory from one problem to the next where it is large enough.
 class Workload {
  public:
   static constexpr int kDraws = 2;
-  // Untouched space on both sides of the output. Far more than a tile's row overshoots.
+  // Untouched space on both sides of an output tensor. Far more than a tile's row overshoots.
   static constexpr int64_t kGuardBytes = 1 << 16;
   static constexpr uint8_t kPoison = 0xFF;  // as bf16, fp16 or fp32: a NaN that no kernel makes
 
@@ -79,7 +91,7 @@ class Workload {
   const HostWorkload& host() const { return host_; }
   MoeArgs Args(int draw) const;
 
-  absl::Status PoisonOutput();  // guards included; enqueued
+  absl::Status PoisonOutput();  // guards and the workspace included; enqueued
 
   // Hands out the output with its guards in consecutive pieces, until `consume` returns false.
   using Consume = std::function<bool(std::span<const uint8_t> piece)>;
@@ -98,7 +110,7 @@ class Workload {
   const Context& context_;
   CUstream_st* stream_;
   HostWorkload host_;
-  Buffer x_, w_, y_;
+  Buffer x_, w_, y_, workspace_;
   std::array<DrawBuffers, kDraws> draws_;
   std::vector<uint8_t> piece_;  // of the output, on the host
 };

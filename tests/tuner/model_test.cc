@@ -38,6 +38,11 @@ TEST(Model, AFusionGoesOnlyToTheGemmThatCanHaveIt) {
   EXPECT_THAT(fusions_of({kScatter}), ::testing::ElementsAre(std::pair(4096, kScatter)));
   EXPECT_THAT(fusions_of({0}), ::testing::ElementsAre(std::pair(28672, 0), std::pair(4096, 0)));
   EXPECT_EQ(fusions_of({0, kGather, kScatter | kScale}).size(), 4u);
+  EXPECT_THAT(fusions_of({kGather | kSwiglu, kCombine}),
+              ::testing::ElementsAre(std::pair(28672, kGather | kSwiglu),
+                                     std::pair(4096, static_cast<Fusions>(kCombine))));
+  EXPECT_THAT(fusions_of({kSwiglu | kPreact}),
+              ::testing::ElementsAre(std::pair(28672, kSwiglu | kPreact)));
 }
 
 TEST(Model, AShapeIsOfTheModelWhoseSizesItHasWhateverIsFused) {

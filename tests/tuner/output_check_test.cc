@@ -15,6 +15,7 @@
 namespace moetune {
 namespace {
 
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 
 // A problem whose right output was computed by the tests' own reference, to be spoilt in one way or
@@ -48,30 +49,37 @@ class OutputCheckTest : public ::testing::TestWithParam<const char*> {
     const std::vector<uint8_t> x = tensor(workload_.x, problem.rows * shape.k);
     const std::vector<uint8_t> w = tensor(workload_.w, shape.experts * shape.n * shape.k);
     const RoutingDraw& routing = workload_.draws[draw];
-    const int64_t y_bytes = OutputRows(problem) * shape.n * DtypeBytes(shape.output);
-    std::vector<uint8_t> output(y_bytes + 2 * kGuard, Workload::kPoison);
-    HostForward(shape, {},
-                {.x = x.data(),
-                 .w = w.data(),
-                 .y = output.data() + kGuard,
-                 .row_counts = routing.counts.data(),
-                 .row_index = routing.index.data(),
-                 .scale = routing.weights.data(),
-                 .tokens = problem.tokens,
-                 .rows = problem.rows,
-                 .experts = shape.experts,
-                 .top_k = shape.top_k,
-                 .n = shape.n,
-                 .k = shape.k});
+    const OutputTensor last = OutputTensors(problem).back();
+    std::vector<uint8_t> output(last.offset + last.bytes + kGuard, Workload::kPoison);
+    std::vector<uint8_t> workspace(WorkspaceBytes(problem), Workload::kPoison);
+    const MoeArgs args = {.x = x.data(),
+                          .w = w.data(),
+                          .y = output.data() + kGuard,
+                          .row_counts = routing.counts.data(),
+                          .row_index = routing.index.data(),
+                          .scale = routing.weights.data(),
+                          .preact = output.data() + last.offset,
+                          .workspace = workspace.data(),
+                          .tokens = problem.tokens,
+                          .rows = problem.rows,
+                          .experts = shape.experts,
+                          .top_k = shape.top_k,
+                          .n = shape.n,
+                          .k = shape.k};
+    HostForward(shape, {}, args);
+    if (shape.Has(kCombine)) HostCombine(shape, {}, args);
     return output;
   }
 
-  // The output rows that the draw writes, in expert order.
-  std::vector<int64_t> WrittenRows(int draw) const {
-    const std::vector<int64_t> sources = RowSources(workload_.problem, workload_.draws[draw]);
-    std::vector<int64_t> rows(workload_.draws[draw].RoutedRows());
-    for (size_t row = 0; row < sources.size(); ++row) {
-      if (sources[row] >= 0) rows[sources[row]] = static_cast<int64_t>(row);
+  // The rows of y that the draw writes, in expert order.
+  std::vector<int64_t> RoutedRows(int draw) const {
+    const Shape& shape = workload_.problem.shape;
+    const RoutingDraw& routing = workload_.draws[draw];
+    std::vector<int64_t> rows(routing.RoutedRows());
+    std::iota(rows.begin(), rows.end(), 0);
+    if (shape.Has(kScatter)) std::copy_n(routing.index.begin(), rows.size(), rows.begin());
+    if (shape.Has(kCombine)) {
+      for (int64_t& row : rows) row = routing.index[row] / shape.top_k;
     }
     return rows;
   }
@@ -80,7 +88,8 @@ class OutputCheckTest : public ::testing::TestWithParam<const char*> {
     return output.data() + kGuard + row * RowBytes();
   }
   int64_t RowBytes() const {
-    return workload_.problem.shape.n * DtypeBytes(workload_.problem.shape.output);
+    const Shape& shape = workload_.problem.shape;
+    return OutputColumns(shape) * DtypeBytes(shape.output);
   }
 
   Complaint Check(int draw, const std::vector<uint8_t>& output) const {
@@ -103,7 +112,7 @@ TEST_P(OutputCheckTest, ARightOutputPasses) {
 TEST_P(OutputCheckTest, SwappedRowsOfAnExpertAreFound) {
   std::vector<uint8_t> output = RightOutput(0);
   const std::vector<uint8_t> right = output;
-  const std::vector<int64_t> rows = WrittenRows(0);
+  const std::vector<int64_t> rows = RoutedRows(0);
   // The first row of the largest expert, and the one after it.
   const std::vector<int32_t>& counts = workload_.draws[0].counts;
   const auto largest = std::max_element(counts.begin(), counts.end()) - counts.begin();
@@ -116,7 +125,7 @@ TEST_P(OutputCheckTest, SwappedRowsOfAnExpertAreFound) {
 
 TEST_P(OutputCheckTest, OneLostRowIsFoundAndNamed) {
   std::vector<uint8_t> output = RightOutput(1);
-  const int64_t lost = WrittenRows(1)[2];
+  const int64_t lost = RoutedRows(1)[2];
   std::memset(Row(output, lost), Workload::kPoison, RowBytes());
   EXPECT_EQ(Check(1, output), "row " + std::to_string(lost) + ", column 0 was not written");
 }
@@ -124,16 +133,17 @@ TEST_P(OutputCheckTest, OneLostRowIsFoundAndNamed) {
 TEST_P(OutputCheckTest, OneElementThatWasNotWrittenIsFound) {
   std::vector<uint8_t> output = RightOutput(0);
   const int64_t element = DtypeBytes(workload_.problem.shape.output);
-  const int64_t row = WrittenRows(0).back();
+  const int64_t row = RoutedRows(0).back();
   std::memset(Row(output, row) + RowBytes() - element, Workload::kPoison, element);
   EXPECT_THAT(Check(0, output).value_or(""), HasSubstr("was not written"));
 }
 
 TEST_P(OutputCheckTest, ARowThatBelongsToNoExpertMustNotBeWritten) {
+  if (workload_.problem.shape.Has(kCombine)) return;  // it writes every token
   std::vector<uint8_t> output = RightOutput(1);
-  const std::vector<int64_t> sources = RowSources(workload_.problem, workload_.draws[1]);
-  const auto free = std::find(sources.begin(), sources.end(), -1) - sources.begin();
-  ASSERT_LT(free, static_cast<std::ptrdiff_t>(sources.size()));
+  const std::vector<bool> written = WrittenRows(workload_.problem, workload_.draws[1]);
+  const auto free = std::find(written.begin(), written.end(), false) - written.begin();
+  ASSERT_LT(free, static_cast<std::ptrdiff_t>(written.size()));
   Row(output, free)[0] = 0;
   EXPECT_EQ(Check(1, output),
             "row " + std::to_string(free) + " was written, but belongs to no expert");
@@ -154,7 +164,7 @@ TEST_P(OutputCheckTest, WritingOutsideIsFoundOnBothSides) {
 TEST_P(OutputCheckTest, AnErrorWithinTheToleranceIsNoErrorButOneBitIsADifference) {
   const std::vector<uint8_t> right = RightOutput(0);
   std::vector<uint8_t> output = right;
-  const int64_t row = WrittenRows(0)[1];
+  const int64_t row = RoutedRows(0)[1];
   Row(output, row)[0] ^= 1;  // the last bit of the first element
   EXPECT_EQ(Check(0, output), std::nullopt);
   EXPECT_EQ(CheckClose(workload_, 0, right, output), std::nullopt);
@@ -166,14 +176,41 @@ TEST_P(OutputCheckTest, TheRowsOfAnotherExpertsWeightsAreFound) {
   HostWorkload other = workload_;
   other.w = Pattern({workload_.problem.shape.dtype, workload_.w.kind().deviation,
                      workload_.w.kind().elements, 77});
-  EXPECT_THAT(CheckSample(other, 0, RightOutput(0), 5).value_or(""), HasSubstr("of expert"));
+  EXPECT_THAT(CheckSample(other, 0, RightOutput(0), 5).value_or(""),
+              AnyOf(HasSubstr("of expert"), HasSubstr("token")));
+}
+
+// A lost, a wrong and a stray element of the second tensor.
+TEST_P(OutputCheckTest, PreactIsCheckedLikeTheOutput) {
+  if (!workload_.problem.shape.Has(kPreact)) return;
+  const OutputTensor preact = OutputTensors(workload_.problem).back();
+  const int64_t element = DtypeBytes(workload_.problem.shape.output);
+  const std::vector<uint8_t> right = RightOutput(0);
+  std::vector<uint8_t> output = right;
+  std::memset(output.data() + preact.offset, Workload::kPoison, element);
+  EXPECT_EQ(Check(0, output), "preact: row 0, column 0 was not written");
+  EXPECT_NE(CheckClose(workload_, 0, right, output), std::nullopt);
+  EXPECT_THAT(CheckEqual(workload_.problem, 0, right, output).value_or(""),
+              HasSubstr("preact: row 0, column 0: "));
+
+  // The rows of gate and up change places.
+  output = right;
+  const auto gate = output.begin() + preact.offset;
+  std::rotate(gate, gate + RowBytes(), gate + 2 * RowBytes());
+  EXPECT_THAT(Check(0, output).value_or(""), HasSubstr("preact: "));
+  EXPECT_THAT(CheckClose(workload_, 0, right, output).value_or(""), HasSubstr("preact: row 0"));
+
+  output = right;
+  output[preact.offset - 1] = 0;
+  EXPECT_EQ(Check(0, output), "wrote between the output's tensors");
+  EXPECT_EQ(CheckEqual(workload_.problem, 0, right, output), "wrote between the output's tensors");
 }
 
 // A piece of a large output is judged where it lies in the whole.
 TEST_P(OutputCheckTest, APieceIsPlacedByItsOffset) {
   const std::vector<uint8_t> right = RightOutput(0);
   std::vector<uint8_t> output = right;
-  const int64_t row = WrittenRows(0)[1];
+  const int64_t row = RoutedRows(0)[1];
   Row(output, row)[0] ^= 1;
   const int64_t offset = kGuard + row * RowBytes() - 8;
   const auto rest = [&](const std::vector<uint8_t>& bytes) {
@@ -188,7 +225,11 @@ INSTANTIATE_TEST_SUITE_P(Problems, OutputCheckTest,
                                            "forward/bf16/gather/e4/t40x2/n33/k20",
                                            "forward/bf16/scatter+scale/e4/t40x2/n33/k20",
                                            "forward/fp16/scatter/e4/t40x2/n8/k20/r50",
-                                           "forward/bf16-fp32/plain/e4/t40x2/n33/k20"));
+                                           "forward/bf16-fp32/plain/e4/t40x2/n33/k20",
+                                           "forward/bf16/gather+swiglu/e4/t40x2/n34/k20",
+                                           "forward/fp16/swiglu+preact/e4/t40x2/n34/k20",
+                                           "forward/bf16/combine/e4/t40x2/n33/k20",
+                                           "forward/bf16-fp32/combine/e4/t40x2/n33/k20/r50"));
 
 TEST(CompareRow, ErrorsAreMeasuredAgainstTheRow) {
   const Tolerance tolerance = ToleranceOf(Dtype::kBf16);

@@ -21,7 +21,8 @@ RoutingDraw Draw(std::string_view key, uint64_t seed = 1, const Histograms& hist
   return *std::move(draw);
 }
 
-// Whatever the kind: counts and index agree, no slot stands twice, slots ascend within an expert.
+// Whatever the kind: counts and index agree, no slot stands twice, slots ascend within an expert,
+// and those in no row weigh nothing.
 void ExpectGrouped(const Problem& problem, const RoutingDraw& draw) {
   ASSERT_EQ(static_cast<int64_t>(draw.counts.size()), problem.shape.experts);
   ASSERT_EQ(static_cast<int64_t>(draw.index.size()), problem.rows);
@@ -36,9 +37,18 @@ void ExpectGrouped(const Problem& problem, const RoutingDraw& draw) {
     begin += count;
   }
   ASSERT_EQ(static_cast<int64_t>(draw.weights.size()), slots);
+  const std::set<int32_t> routed(draw.index.begin(), draw.index.begin() + begin);
   for (int64_t token = 0; token < problem.tokens; ++token) {
-    const auto first = draw.weights.begin() + token * problem.shape.top_k;
-    EXPECT_NEAR(std::accumulate(first, first + problem.shape.top_k, 0.0), 1, 1e-5);
+    double sum = 0;
+    bool whole = true;
+    for (int64_t j = 0; j < problem.shape.top_k; ++j) {
+      const auto slot = static_cast<int32_t>(token * problem.shape.top_k + j);
+      EXPECT_EQ(draw.weights[slot] > 0, routed.contains(slot)) << slot;
+      sum += draw.weights[slot];
+      whole = whole && routed.contains(slot);
+    }
+    EXPECT_LE(sum, 1 + 1e-5);
+    EXPECT_GE(sum, whole ? 1 - 1e-5 : 0);
   }
 }
 
