@@ -35,6 +35,12 @@ __device__ __forceinline__ int TargetRow(const MoeArgs& args, int row) {
   return static_cast<int>(static_cast<const Index*>(args.row_index)[row]);
 }
 
+// Columns of the output, and with swiglu those of gate and of up.
+template <bool SWIGLU>
+__device__ __forceinline__ long long OutputColumns(const MoeArgs& args) {
+  return SWIGLU ? args.n / 2 : args.n;
+}
+
 // What moe_kernel writes: with combine the rows that moe_combine sums.
 template <typename Output, bool COMBINE>
 __device__ __forceinline__ Output* TargetTensor(const MoeArgs& args) {

@@ -49,11 +49,6 @@ struct SharedTiles {
   int source_row[BLOCK_M];  // row of X of each tile row; -1 past the expert's end
 };
 
-// Columns of y, and of gate and of up.
-__device__ __forceinline__ long long OutputColumns(const MoeArgs& args) {
-  return FUSE_SWIGLU ? args.n / 2 : args.n;
-}
-
 // Loads columns [k0, k0 + BLOCK_K) of the tile's rows; what lies outside the problem becomes zero.
 // X's zeros are negative: adding -0 * 0 changes no sum, not even one of -0, so the last step of k
 // may be of any length.
@@ -62,7 +57,7 @@ __device__ __forceinline__ void LoadStep(const MoeArgs& args, const OPERAND* w, 
   const OPERAND* x = static_cast<const OPERAND*>(args.x);
   const int column = threadIdx.x % BLOCK_K;
   const bool in_k = k0 + column < args.k;
-  const long long columns = OutputColumns(args);
+  const long long columns = OutputColumns<FUSE_SWIGLU>(args);
 #pragma unroll 4
   for (int row = threadIdx.x / BLOCK_K; row < BLOCK_M; row += THREADS / BLOCK_K) {
     const long long source = shared.source_row[row];  // 64-bit: offsets in elements pass 2^31
@@ -104,7 +99,7 @@ __device__ __forceinline__ void MultiplyStep(const SharedTiles& shared, int thre
 __device__ __forceinline__ void StoreElement(const MoeArgs& args, long long row, int first_n,
                                              int thread_n, int j, const float (&acc)[kThreadN]) {
   const int tile_n = FragmentIndex<BLOCK_N, kThreadN>(thread_n, j);
-  const long long columns = OutputColumns(args);
+  const long long columns = OutputColumns<FUSE_SWIGLU>(args);
   const long long n = first_n + (FUSE_SWIGLU ? PairedColumn<kGranule>(tile_n) : tile_n);
   if (n >= columns) return;
   OUTPUT& y = TargetTensor<OUTPUT, FUSE_COMBINE>(args)[row * columns + n];
@@ -145,9 +140,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
   using namespace moetune;
   __shared__ SharedTiles shared;
 
-  TileCursor<INDEX> cursor(static_cast<const INDEX*>(args.row_counts),
-                           static_cast<int>(args.experts),
-                           static_cast<int>(CeilDiv(OutputColumns(args), kTileColumns)), BLOCK_M);
+  TileCursor<INDEX> cursor(
+      static_cast<const INDEX*>(args.row_counts), static_cast<int>(args.experts),
+      static_cast<int>(CeilDiv(OutputColumns<FUSE_SWIGLU>(args), kTileColumns)), BLOCK_M);
   RowTile tile;
   int tile_n;
   if (!cursor.Find(static_cast<int>(blockIdx.x), 1, tile, tile_n)) return;

@@ -91,7 +91,6 @@ absl::Status Check(const Problem& problem, const Config& config, const DeviceSpe
   const Parameters p(config);
   const Shape& shape = problem.shape;
   if (shape.dtype == Dtype::kFp32) return Illegal("operands are bf16 or fp16");
-  if (shape.Has(kSwiglu)) return Illegal("no swiglu");
   if (shape.k % 8 != 0) {
     return Illegal(
         absl::StrFormat("k %d is no multiple of 8: rows are copied 16 bytes at a time", shape.k));

@@ -14,13 +14,13 @@
 // config.
 //
 // Parameters: BLOCK_M, BLOCK_N, BLOCK_K, WARPS_M, WARPS_N, STAGES, GROUP_M, SWAP_AB, SKIP_TAIL.
-// From the problem: OPERAND, OUTPUT, INDEX, WEIGHT, FUSE_GATHER, FUSE_SCATTER, FUSE_SCALE.
+// From the problem: OPERAND, OUTPUT, INDEX, WEIGHT, FUSE_*.
 #include "kernels/device/args.h"
 #include "kernels/device/combine.cuh"
-#include "kernels/device/epilogue.cuh"
 #include "kernels/device/ptx.cuh"
 #include "kernels/device/rows.cuh"
 #include "kernels/device/scheduler.cuh"
+#include "kernels/device/store.cuh"
 #include "kernels/device/swizzle.cuh"
 
 namespace moetune {
@@ -31,6 +31,14 @@ constexpr int kRowsX = BLOCK_M;
 constexpr int kRowsW = BLOCK_N;
 constexpr int kStageBytes = (kRowsX + kRowsW) * BLOCK_K * 2;
 constexpr int kRowsPerPass = kThreads / kChunks;  // rows that all threads copy at once
+
+// Output columns of a tile. With swiglu 8 rows of gate alternate with the same 8 of up: a lane then
+// holds both of an element, and each thread still loads rows of one kind, equally far apart.
+constexpr int kTileColumns = FUSE_SWIGLU ? BLOCK_N / 2 : BLOCK_N;
+constexpr int kGranule = 8;
+constexpr int kColumnsPerPass = FUSE_SWIGLU ? kRowsPerPass / 2 : kRowsPerPass;
+static_assert(kRowsPerPass % (2 * kGranule) == 0, "a thread's rows are of one kind");
+
 constexpr int kPassesX = (kRowsX + kRowsPerPass - 1) / kRowsPerPass;
 constexpr int kPassesW = (kRowsW + kRowsPerPass - 1) / kRowsPerPass;
 
@@ -39,8 +47,8 @@ constexpr int kWarpM = BLOCK_M / WARPS_M;
 constexpr int kWarpN = BLOCK_N / WARPS_N;
 constexpr int kBlocksM = kWarpM / 8;
 constexpr int kBlocksN = kWarpN / 8;
-static_assert(FUSE_SWIGLU + FUSE_PREACT == 0, "not yet");
-static_assert(sizeof(OUTPUT) != 2 || kBlocksN % 4 == 0, "a lane stores a block of every four");
+static_assert(FUSE_PREACT <= FUSE_SWIGLU && FUSE_COMBINE <= FUSE_SCALE,
+              "#if takes a missing parameter for 0; this does not");
 constexpr int kMajorTiles = (SWAP_AB ? kWarpN : kWarpM) / 16;
 constexpr int kMinorTiles = (SWAP_AB ? kWarpM : kWarpN) / 8;
 
@@ -52,8 +60,11 @@ class Loader {
 
   __device__ __forceinline__ void Begin(const RowTile& rows, int first_n) {
     const OPERAND* w = static_cast<const OPERAND*>(args_.w);
-    w_ = w + (args_.n * rows.expert + first_n + row_) * args_.k + chunk_ * 8;
-    rows_left_w_ = static_cast<int>(args_.n) - first_n - row_;
+    const int columns = static_cast<int>(OutputColumns<FUSE_SWIGLU>(args_));
+    const int column = first_n + (FUSE_SWIGLU ? PairedColumn<kGranule>(row_) : row_);
+    const int w_row = FUSE_SWIGLU && IsUp<kGranule>(row_) ? columns + column : column;
+    w_ = w + (args_.n * rows.expert + w_row) * args_.k + chunk_ * 8;
+    columns_left_ = columns - column;
 #pragma unroll
     for (int pass = 0; pass < kPassesX; ++pass) {
       const int row = row_ + pass * kRowsPerPass;
@@ -80,9 +91,9 @@ class Loader {
     for (int pass = 0; pass < kPassesW; ++pass) {
       const int row = row_ + pass * kRowsPerPass;
       if (kRowsW % kRowsPerPass != 0 && row >= kRowsW) break;
-      const bool read = in_k && pass * kRowsPerPass < rows_left_w_;
+      const bool read = in_k && pass * kColumnsPerPass < columns_left_;
       CopyAsync16(stage_w + SwizzledChunk<kChunks>(row, chunk_) * 16,
-                  read ? w_ + k0 + pass * kRowsPerPass * args_.k : w_, read);
+                  read ? w_ + k0 + pass * kColumnsPerPass * args_.k : w_, read);
     }
   }
 
@@ -91,7 +102,7 @@ class Loader {
   int row_;
   int chunk_;
   const OPERAND* w_ = nullptr;
-  int rows_left_w_ = 0;
+  int columns_left_ = 0;        // of the output, from this thread's first on
   long long source_[kPassesX];  // rows of X; -1 past the expert's end
 };
 
@@ -177,118 +188,6 @@ __device__ __forceinline__ void MultiplyStage(Accumulators& accumulators, unsign
   }
 }
 
-// Rounds element e of a block, `row` being its row of the output.
-template <typename Output>
-__device__ __forceinline__ Output FinishElement(const MoeArgs& args, float value, int row) {
-  if constexpr (FUSE_SCALE) {
-    return FinishScaled<Output>(value, static_cast<const WEIGHT*>(args.scale)[row]);
-  } else {
-    return Finish<Output>(value);
-  }
-}
-
-// Stores a warp's part of a tile.
-template <typename Output>
-class Storer {
- public:
-  __device__ __forceinline__ Storer(const MoeArgs& args, const RowTile& rows, int first_n,
-                                    int warp_m, int warp_n)
-      : args_(args),
-        rows_(rows),
-        first_row_(warp_m * kWarpM),
-        first_n_(first_n + warp_n * kWarpN),
-        columns_(static_cast<int>(args.n)),
-        y_(TargetTensor<Output, FUSE_COMBINE>(args)),
-        g_(threadIdx.x % 32 / 4),
-        t_(threadIdx.x % 4) {}
-
-  __device__ __forceinline__ void Store(const Accumulators& accumulators) const {
-#pragma unroll
-    for (int m = 0; m < kBlocksM; ++m) {
-      if (first_row_ + m * 8 >= rows_.rows) break;
-      if constexpr (sizeof(Output) == 2) {
-        StoreVectors(accumulators, m);
-      } else {
-        StoreElements(accumulators, m);
-      }
-    }
-  }
-
- private:
-  // The output row of a row of the warp's part; 0 past the expert's end.
-  __device__ __forceinline__ int Target(int row) const {
-    return row < rows_.rows ? TargetRow<INDEX, FUSE_SCATTER>(args_, rows_.first_row + row) : 0;
-  }
-
-  __device__ __forceinline__ void StoreElements(const Accumulators& accumulators, int m) const {
-#pragma unroll
-    for (int e = 0; e < 2; ++e) {
-      const int row = first_row_ + m * 8 + (SWAP_AB ? t_ * 2 + e : g_);
-      const long long target = Target(row);
-#pragma unroll
-      for (int n = 0; n < kBlocksN; ++n) {
-        const int column = first_n_ + n * 8 + (SWAP_AB ? g_ : t_ * 2 + e);
-        if (row >= rows_.rows || column >= columns_) continue;
-        y_[target * columns_ + column] =
-            FinishElement<Output>(args_, accumulators.At(m, n, e), target);
-      }
-    }
-  }
-
-  // Rounds an 8 x 8 block into one register a lane: columns 2t, 2t + 1 of row g.
-  __device__ __forceinline__ unsigned Pack(const Accumulators& accumulators, int m, int n,
-                                           const int (&targets)[2]) const {
-    const unsigned low = FinishElement<Output>(args_, accumulators.At(m, n, 0), targets[0]).bits;
-    const unsigned high = FinishElement<Output>(args_, accumulators.At(m, n, 1), targets[1]).bits;
-    const unsigned packed = low | high << 16;
-    return SWAP_AB ? TransposeMatrix(packed) : packed;
-  }
-
-  __device__ __forceinline__ void StoreVectors(const Accumulators& accumulators, int m) const {
-    const int first = first_row_ + m * 8;
-    const int row = first + g_;
-    const long long target = Target(row);
-    // Where this lane's accumulators belong, which before the transposition may be other rows.
-    const int targets[2] = {SWAP_AB ? Target(first + t_ * 2) : static_cast<int>(target),
-                            SWAP_AB ? Target(first + t_ * 2 + 1) : static_cast<int>(target)};
-    Output* y = y_ + target * columns_;
-    const bool aligned = columns_ % 8 == 0 && reinterpret_cast<unsigned long long>(y_) % 16 == 0;
-#pragma unroll
-    for (int n = 0; n < kBlocksN; n += 4) {
-      unsigned blocks[4];
-#pragma unroll
-      for (int j = 0; j < 4; ++j) blocks[j] = Pack(accumulators, m, n + j, targets);
-      TransposeQuad(blocks);
-      const int column = first_n_ + (n + t_) * 8;
-      if (row >= rows_.rows || column >= columns_) continue;
-      if (aligned) {
-        *reinterpret_cast<uint4*>(y + column) = {blocks[0], blocks[1], blocks[2], blocks[3]};
-      } else {
-        StoreRagged(y, column, blocks);
-      }
-    }
-  }
-
-  // 8 elements from `column` on, up to the end of the row.
-  __device__ __forceinline__ void StoreRagged(Output* y, int column,
-                                              const unsigned (&blocks)[4]) const {
-#pragma unroll
-    for (int i = 0; i < 8; ++i) {
-      if (column + i >= columns_) break;
-      y[column + i].bits = static_cast<unsigned short>(blocks[i / 2] >> (i % 2 * 16));
-    }
-  }
-
-  const MoeArgs& args_;
-  const RowTile& rows_;
-  int first_row_;
-  int first_n_;
-  int columns_;
-  Output* y_;
-  int g_;
-  int t_;
-};
-
 // The CTA's tiles in order.
 struct Walk {
   TileCursor<INDEX> cursor;
@@ -298,12 +197,13 @@ struct Walk {
 
   __device__ __forceinline__ explicit Walk(const MoeArgs& args)
       : cursor(static_cast<const INDEX*>(args.row_counts), static_cast<int>(args.experts),
-               static_cast<int>(CeilDiv(args.n, BLOCK_N)), BLOCK_M) {}
+               static_cast<int>(CeilDiv(OutputColumns<FUSE_SWIGLU>(args), kTileColumns)), BLOCK_M) {
+  }
 
   __device__ __forceinline__ bool Next() {
     int tile_n;
     if (!cursor.Find(tile, GROUP_M, rows, tile_n)) return false;
-    first_n = tile_n * BLOCK_N;
+    first_n = tile_n * kTileColumns;
     tile += static_cast<int>(gridDim.x);
     return true;
   }
@@ -379,6 +279,8 @@ extern "C" __global__ void __launch_bounds__(moetune::kThreads, 1)
       MultiplyStage(accumulators, stages + stage * kStageBytes, warp_m, warp_n, live);
       stage = stage + 1 == STAGES ? 0 : stage + 1;
     }
-    Storer<OUTPUT>(args, walk.rows, walk.first_n, warp_m, warp_n).Store(accumulators);
+    Storer<Accumulators, kBlocksM, kBlocksN, SWAP_AB>(
+        args, walk.rows, warp_m * kWarpM, walk.first_n + warp_n * (kTileColumns / WARPS_N))
+        .Store(accumulators);
   }
 }

@@ -97,13 +97,66 @@
 #define FUSE_GATHER 1
 #include "tests/kernels/families/emulated_sm80_mma.inc"
 
+#define EMULATED mma_swiglu
+#define FUSE_SWIGLU 1
+#include "tests/kernels/families/emulated_sm80_mma.inc"
+
+#define EMULATED wide_gather_preact
+#define BLOCK_N 256
+#define WARPS_M 1
+#define WARPS_N 8
+#define BLOCK_K 32
+#define STAGES 4
+#define FUSE_GATHER 1
+#define FUSE_SWIGLU 1
+#define FUSE_PREACT 1
+#include "tests/kernels/families/emulated_sm80_mma.inc"
+
+#define EMULATED swapped_swiglu
+#define BLOCK_M 16
+#define WARPS_M 1
+#define WARPS_N 4
+#define SWAP_AB 1
+#define SKIP_TAIL 1
+#define OPERAND fp16
+#define FUSE_GATHER 1
+#define FUSE_SWIGLU 1
+#include "tests/kernels/families/emulated_sm80_mma.inc"
+
+#define EMULATED swapped_preact
+#define BLOCK_M 32
+#define BLOCK_N 64
+#define BLOCK_K 32
+#define STAGES 4
+#define SWAP_AB 1
+#define FUSE_SWIGLU 1
+#define FUSE_PREACT 1
+#include "tests/kernels/families/emulated_sm80_mma.inc"
+
+#define EMULATED preact_fp32_output
+#define BLOCK_M 32
+#define BLOCK_N 64
+#define OUTPUT fp32
+#define FUSE_GATHER 1
+#define FUSE_SWIGLU 1
+#define FUSE_PREACT 1
+#include "tests/kernels/families/emulated_sm80_mma.inc"
+
+#define EMULATED mma_combine
+#define FUSE_SCATTER 1
+#define FUSE_SCALE 1
+#define FUSE_COMBINE 1
+#include "tests/kernels/families/emulated_sm80_mma.inc"
+
 namespace moetune {
 namespace {
 
 const EmulatedCase* const kCases[] = {
-    &narrow_tokens_case,    &gather_half_steps_case, &tall_scatter_case,
-    &swapped_scale_case,    &swapped_gather_case,    &swapped_fp16_weights_case,
-    &eight_warps_fp16_case, &fp32_output_case,       &swapped_fp32_output_case,
+    &narrow_tokens_case,    &gather_half_steps_case,  &tall_scatter_case,
+    &swapped_scale_case,    &swapped_gather_case,     &swapped_fp16_weights_case,
+    &eight_warps_fp16_case, &fp32_output_case,        &swapped_fp32_output_case,
+    &mma_swiglu_case,       &wide_gather_preact_case, &swapped_swiglu_case,
+    &swapped_preact_case,   &preact_fp32_output_case, &mma_combine_case,
 };
 
 const Family& Sm80Mma() { return *FindFamily("sm80_mma").value(); }
@@ -117,35 +170,44 @@ Layout LayoutFor(std::mt19937& random, int repeat) {
   return layout;
 }
 
-// Where `expected` is untouched so is `actual`; all else is near, by the tolerance of a result
-// against one of another order of sums.
-void ExpectNear(const GuardedBytes& actual, const GuardedBytes& expected,
-                const GuardedBytes& poison, const Problem& problem) {
-  const Shape& shape = problem.shape;
-  const int64_t rows = shape.Has(kScatter) ? problem.tokens * shape.top_k : problem.rows;
-  const auto at = [&](const GuardedBytes& bytes, int64_t row, int64_t n) {
-    return ReadElement(bytes.data(), shape.output, row * shape.n + n);
+// One tensor of an output, beginning at element `first`: where `expected` is untouched so is
+// `actual`; all else is near, by the tolerance of a result against one of another order of sums.
+void ExpectTensorNear(const GuardedBytes& actual, const GuardedBytes& expected,
+                      const GuardedBytes& poison, Dtype dtype, int64_t first, int64_t rows,
+                      int64_t columns) {
+  const auto at = [&](const GuardedBytes& bytes, int64_t i) {
+    return ReadElement(bytes.data(), dtype, i);
   };
   const auto is_poison = [&](const GuardedBytes& bytes, int64_t i) {
-    const int size = DtypeBytes(shape.output);
+    const int size = DtypeBytes(dtype);
     return std::memcmp(static_cast<const char*>(bytes.data()) + i * size,
                        static_cast<const char*>(poison.data()) + i * size, size) == 0;
   };
-  for (int64_t row = 0; row < rows; ++row) {
+  for (int64_t row = 0; row < rows; ++row, first += columns) {
     double squares = 0;
-    for (int64_t n = 0; n < shape.n; ++n) squares += std::pow(at(expected, row, n), 2);
-    const double rms = std::sqrt(squares / static_cast<double>(shape.n));
-    for (int64_t n = 0; n < shape.n; ++n) {
-      if (is_poison(expected, row * shape.n + n)) {
-        ASSERT_TRUE(is_poison(actual, row * shape.n + n)) << "row " << row << ", n " << n;
+    for (int64_t n = 0; n < columns; ++n) squares += std::pow(at(expected, first + n), 2);
+    const double rms = std::sqrt(squares / static_cast<double>(columns));
+    for (int64_t n = 0; n < columns; ++n) {
+      if (is_poison(expected, first + n)) {
+        ASSERT_TRUE(is_poison(actual, first + n)) << "row " << row << ", n " << n;
         continue;
       }
-      const double want = at(expected, row, n);
+      const double want = at(expected, first + n);
       if (!std::isfinite(want) || !std::isfinite(rms)) continue;  // past the range of fp16
-      ASSERT_NEAR(at(actual, row, n), want, 0x1p-7 * (std::abs(want) + rms))
+      ASSERT_NEAR(at(actual, first + n), want, 0x1p-7 * (std::abs(want) + rms))
           << "row " << row << ", n " << n;
     }
   }
+}
+
+void ExpectNear(const GuardedBytes& actual, const GuardedBytes& expected,
+                const GuardedBytes& poison, const Problem& problem) {
+  const Shape& shape = problem.shape;
+  const int64_t rows = OutputRows(problem);
+  const int64_t columns = OutputColumns(shape);
+  ExpectTensorNear(actual, expected, poison, shape.output, 0, rows, columns);
+  if (!shape.Has(kPreact)) return;
+  ExpectTensorNear(actual, expected, poison, shape.output, rows * columns, rows, shape.n);
 }
 
 class EmulatedSm80Mma : public testing::TestWithParam<const EmulatedCase*> {};
