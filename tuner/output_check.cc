@@ -139,6 +139,11 @@ Tolerance ToleranceOf(Dtype output) {
   return {};
 }
 
+Tolerance ToleranceOfTwo(Dtype output) {
+  const Tolerance one = ToleranceOf(output);
+  return {.row = 2 * one.row, .element = 2 * one.element};
+}
+
 Complaint CompareRow(std::span<const float> actual, std::span<const double> expected,
                      const Tolerance& tolerance) {
   double norm = 0;
@@ -220,7 +225,7 @@ Complaint CheckClose(const HostWorkload& workload, int draw, std::span<const uin
     LoadElements(shape.output, Tensor(expected).data(), first, reference);
     LoadElements(shape.output, Tensor(output).data(), first, actual);
     const std::vector<double> precise(reference.begin(), reference.end());
-    Complaint complaint = CompareRow(actual, precise, ToleranceOf(shape.output));
+    Complaint complaint = CompareRow(actual, precise, ToleranceOfTwo(shape.output));
     if (complaint) *complaint = absl::StrFormat("row %d: %s", row, *complaint);
     return complaint;
   });
