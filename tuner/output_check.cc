@@ -219,6 +219,11 @@ Tolerance ToleranceOf(Dtype output) {
   return {};
 }
 
+Tolerance ToleranceOfTwo(Dtype output) {
+  const Tolerance one = ToleranceOf(output);
+  return {.row = 2 * one.row, .element = 2 * one.element};
+}
+
 Complaint CompareRow(std::span<const float> actual, std::span<const double> expected,
                      const Tolerance& tolerance) {
   double norm = 0;
@@ -315,7 +320,7 @@ Complaint CheckClose(const HostWorkload& workload, int draw, std::span<const uin
     LoadElements(dtype, expected.data() + tensor.offset, first, reference);
     LoadElements(dtype, output.data() + tensor.offset, first, actual);
     const std::vector<double> precise(reference.begin(), reference.end());
-    Complaint complaint = CompareRow(actual, precise, ToleranceOf(dtype));
+    Complaint complaint = CompareRow(actual, precise, ToleranceOfTwo(dtype));
     if (complaint) *complaint = absl::StrFormat("row %d: %s", row, *complaint);
     return complaint;
   };

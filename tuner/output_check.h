@@ -25,6 +25,11 @@ struct Tolerance {
 };
 Tolerance ToleranceOf(Dtype output);
 
+// How far two results may lie from each other that are both right: either may be off by the above,
+// to different sides. Of a sum near the middle between two values of bf16, one family's may round
+// up and the other's down, and the scale's rounding may double that.
+Tolerance ToleranceOfTwo(Dtype output);
+
 Complaint CompareRow(std::span<const float> actual, std::span<const double> expected,
                      const Tolerance& tolerance);
 
@@ -39,7 +44,7 @@ Complaint CheckWritten(const HostWorkload& workload, int draw, std::span<const u
 Complaint CheckSample(const HostWorkload& workload, int draw, std::span<const uint8_t> output,
                       uint64_t seed);
 
-// Against an output of another family, on all rows.
+// Against an output of another family, on all rows, by the tolerance of two.
 Complaint CheckClose(const HostWorkload& workload, int draw, std::span<const uint8_t> expected,
                      std::span<const uint8_t> output);
 

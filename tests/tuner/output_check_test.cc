@@ -244,6 +244,28 @@ TEST(CompareRow, ErrorsAreMeasuredAgainstTheRow) {
               HasSubstr("1.1 in place of 1"));
 }
 
+// Sums on either side of the middle between two values of bf16, scaled and rounded again.
+TEST(CompareRow, TwoRightResultsMayLieFartherApartThanOneFromTheTruth) {
+  const auto scaled = [](float sum) {
+    const auto round = [](float value) { return FloatFromBf16(Bf16FromFloat(value)); };
+    return round(round(sum) * 1.206640625f);
+  };
+  const float below = scaled(1.0039f);
+  const float above = scaled(1.0040f);
+  const double truth = 1.00395 * 1.206640625;
+  const auto compare = [](float actual, double expected, const Tolerance& tolerance) {
+    std::vector<float> row(8, 0.5f);
+    row[0] = actual;
+    std::vector<double> expected_row(8, 0.5);
+    expected_row[0] = expected;
+    return CompareRow(row, expected_row, tolerance);
+  };
+  EXPECT_EQ(compare(below, truth, ToleranceOf(Dtype::kBf16)), std::nullopt);
+  EXPECT_EQ(compare(above, truth, ToleranceOf(Dtype::kBf16)), std::nullopt);
+  EXPECT_NE(compare(above, below, ToleranceOf(Dtype::kBf16)), std::nullopt);
+  EXPECT_EQ(compare(above, below, ToleranceOfTwo(Dtype::kBf16)), std::nullopt);
+}
+
 TEST(CompareRow, NaNIsNeverRight) {
   EXPECT_NE(CompareRow(std::vector<float>{1, std::nanf("")}, std::vector<double>{1, 1},
                        ToleranceOf(Dtype::kBf16)),
