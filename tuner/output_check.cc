@@ -108,13 +108,15 @@ std::vector<double> Multiply(const HostWorkload& workload, const RoutingDraw& dr
 // Some columns of a row of an output tensor beside what they should be.
 Complaint CompareColumns(Dtype dtype, std::span<const uint8_t> output, const OutputTensor& tensor,
                          int64_t row, std::span<const int64_t> columns,
-                         std::span<const double> expected) {
+                         std::span<const double> expected, double terms = 0) {
   std::vector<float> actual;
   for (int64_t column : columns) {
     actual.push_back(
         LoadElement(dtype, output.data() + tensor.offset, row * tensor.columns + column));
   }
-  return InTensor(CompareRow(actual, expected, ToleranceOf(dtype)), tensor);
+  Tolerance tolerance = ToleranceOf(dtype);
+  tolerance.terms = terms;
+  return InTensor(CompareRow(actual, expected, tolerance), tensor);
 }
 
 // One sampled row of y, `row` being that in expert order; not with combine.
@@ -152,6 +154,15 @@ Complaint CheckSampledRow(const HostWorkload& workload, int draw_number, int64_t
   return complaint;
 }
 
+// The size of what combine sums for a token: products are normal with variance 1, and hardly ever
+// more than three.
+double TermsOfToken(const Problem& problem, const RoutingDraw& draw, int64_t token) {
+  const int64_t top_k = problem.shape.top_k;
+  double sum = 0;
+  for (int64_t j = 0; j < top_k; ++j) sum += draw.weights[token * top_k + j];
+  return 3 * sum;
+}
+
 // One sampled row of y with combine: the weighted sum over the rows of a token.
 Complaint CheckSampledToken(const HostWorkload& workload, int draw_number, int64_t token,
                             std::span<const int64_t> columns, std::span<const uint8_t> output) {
@@ -166,7 +177,8 @@ Complaint CheckSampledToken(const HostWorkload& workload, int draw_number, int64
     for (size_t i = 0; i < products.size(); ++i) expected[i] += draw.weights[slot] * products[i];
   }
   const OutputTensor y = OutputTensors(workload.problem).front();
-  Complaint complaint = CompareColumns(shape.output, output, y, token, columns, expected);
+  Complaint complaint = CompareColumns(shape.output, output, y, token, columns, expected,
+                                       TermsOfToken(workload.problem, draw, token));
   if (complaint) *complaint = absl::StrFormat("token %d: %s", token, *complaint);
   return complaint;
 }
@@ -236,11 +248,11 @@ Complaint CompareRow(std::span<const float> actual, std::span<const double> expe
   for (size_t i = 0; i < expected.size(); ++i) {
     const double distance = std::abs(actual[i] - expected[i]);
     // Written so that a NaN, which compares false with everything, is found too.
-    if (!(distance <= tolerance.element * (std::abs(expected[i]) + rms))) {
+    if (!(distance <= tolerance.element * (std::abs(expected[i]) + rms + tolerance.terms))) {
       return absl::StrFormat("%g in place of %g", actual[i], expected[i]);
     }
   }
-  if (!(std::sqrt(error) <= tolerance.row * std::sqrt(norm))) {
+  if (!(std::sqrt(error) <= tolerance.row * (std::sqrt(norm) + tolerance.terms))) {
     return absl::StrFormat("relative error %.2e, allowed is %.2e", std::sqrt(error / norm),
                            tolerance.row);
   }
@@ -312,6 +324,7 @@ Complaint CheckSample(const HostWorkload& workload, int draw, std::span<const ui
 Complaint CheckClose(const HostWorkload& workload, int draw, std::span<const uint8_t> expected,
                      std::span<const uint8_t> output) {
   const Dtype dtype = workload.problem.shape.output;
+  const bool combine = workload.problem.shape.Has(kCombine);
   const std::vector<bool> written = WrittenRows(workload.problem, workload.draws[draw]);
   const auto check = [&](const OutputTensor& tensor, size_t row) -> Complaint {
     if (!written[row]) return std::nullopt;
@@ -320,7 +333,12 @@ Complaint CheckClose(const HostWorkload& workload, int draw, std::span<const uin
     LoadElements(dtype, expected.data() + tensor.offset, first, reference);
     LoadElements(dtype, output.data() + tensor.offset, first, actual);
     const std::vector<double> precise(reference.begin(), reference.end());
-    Complaint complaint = CompareRow(actual, precise, ToleranceOfTwo(dtype));
+    Tolerance tolerance = ToleranceOfTwo(dtype);
+    if (combine) {
+      tolerance.terms =
+          TermsOfToken(workload.problem, workload.draws[draw], static_cast<int64_t>(row));
+    }
+    Complaint complaint = CompareRow(actual, precise, tolerance);
     if (complaint) *complaint = absl::StrFormat("row %d: %s", row, *complaint);
     return complaint;
   };

@@ -22,6 +22,7 @@ using Complaint = std::optional<std::string>;
 struct Tolerance {
   double row = 0;
   double element = 0;
+  double terms = 0;  // of an element that is a sum of rounded terms, which may cancel: their size
 };
 Tolerance ToleranceOf(Dtype output);
 

@@ -229,6 +229,8 @@ INSTANTIATE_TEST_SUITE_P(Problems, OutputCheckTest,
                                            "forward/bf16/gather+swiglu/e4/t40x2/n34/k20",
                                            "forward/fp16/swiglu+preact/e4/t40x2/n34/k20",
                                            "forward/bf16/combine/e4/t40x2/n33/k20",
+                                           // So many sums that some cancel.
+                                           "forward/bf16/combine/e4/t500x4/n256/k16",
                                            "forward/bf16-fp32/combine/e4/t40x2/n33/k20/r50"));
 
 TEST(CompareRow, ErrorsAreMeasuredAgainstTheRow) {
@@ -264,6 +266,15 @@ TEST(CompareRow, TwoRightResultsMayLieFartherApartThanOneFromTheTruth) {
   EXPECT_EQ(compare(above, truth, ToleranceOf(Dtype::kBf16)), std::nullopt);
   EXPECT_NE(compare(above, below, ToleranceOf(Dtype::kBf16)), std::nullopt);
   EXPECT_EQ(compare(above, below, ToleranceOfTwo(Dtype::kBf16)), std::nullopt);
+}
+
+TEST(CompareRow, WhatTermsLeaveWhenTheyCancelIsAsRightAsTheTermsAre) {
+  const std::vector<double> expected = {0.05, -0.35, 0.35, 0.35};
+  const std::vector<float> actual = {0.06f, -0.35f, 0.35f, 0.35f};
+  Tolerance tolerance = ToleranceOf(Dtype::kBf16);
+  EXPECT_NE(CompareRow(actual, expected, tolerance), std::nullopt);
+  tolerance.terms = 3;
+  EXPECT_EQ(CompareRow(actual, expected, tolerance), std::nullopt);
 }
 
 TEST(CompareRow, NaNIsNeverRight) {
