@@ -35,8 +35,6 @@ constexpr const char* kProblems[] = {
     "forward/bf16/scatter+scale/e8/t333x2/n1000/k520",
     "forward/bf16/scatter+scale/e32/t512x8/n1024/k768/r1024",
     "forward/bf16/gather+swiglu/e128/t16x8/n1536/k2048",
-    "forward/bf16/gather+swiglu/e8/t333x2/n1008/k520",
-    "forward/bf16/combine/e128/t256x8/n2048/k768",
     "forward/bf16/combine/e8/t333x2/n1000/k520",
     "forward/bf16/plain/e8/t1x2/n1024/k3584",
     "forward/bf16/plain/e8/t777x2/n1024/k3584",
@@ -46,6 +44,11 @@ constexpr const char* kProblems[] = {
     "forward/fp16/gather/e16/t1024x1/n1024/k1280",
     "forward/fp16/scatter+scale/e128/t256x8/n1024/k768",
     "forward/fp16/scatter+scale/e8/t65x2/n1000/k520",
+    "forward/bf16/gather+swiglu/e128/t256x8/n1536/k2048",
+    "forward/bf16/gather+swiglu/e8/t333x2/n1000/k520",
+    "forward/fp16/gather+swiglu+preact/e16/t1024x1/n1024/k1280",
+    "forward/bf16/combine/e128/t256x8/n2048/k768",
+    "forward/bf16/combine/e32/t512x8/n1024/k768/r1024",
 };
 
 // Problems in which a token's inputs do not depend on the batch: gathered activations, and routing

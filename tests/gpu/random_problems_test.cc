@@ -21,10 +21,8 @@ namespace moetune {
 namespace {
 
 // What is drawn from.
-constexpr const char* kFusions[] = {
-    "plain",  "gather",        "scatter", "scatter+scale",
-    "swiglu", "gather+swiglu", "combine", "gather+swiglu+preact",
-};
+constexpr const char* kFusions[] = {"plain",  "gather",        "scatter", "scatter+scale",
+                                    "swiglu", "gather+swiglu", "combine", "gather+swiglu+preact"};
 constexpr const char* kDtypes[] = {"bf16", "bf16", "fp16", "bf16-fp32"};
 constexpr RoutingKind kRoutings[] = {kSoftmax, kBalanced, kZipf};
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "tests/testing/fake_gpu.h"
 #include "tests/testing/fake_machine.h"
@@ -67,6 +68,22 @@ TEST(GpuEvaluator, AProbeIsTheLeastOfThree) {
   EXPECT_EQ(trial.measurement.time_us,
             *std::min_element(trial.samples_us.begin(), trial.samples_us.end()));
   EXPECT_EQ(trial.measurement.samples, 3);
+}
+
+TEST(GpuEvaluator, EveryFusionIsVerifiedAndTimed) {
+  Bench bench;
+  for (const char* fusions :
+       {"gather", "scatter+scale", "gather+swiglu", "swiglu+preact", "combine"}) {
+    for (const char* rows : {"", "/r30"}) {
+      const Problem problem =
+          ProblemOf(absl::StrFormat("forward/bf16/%s/e4/t12x4/n24/k16%s/balanced", fusions, rows));
+      ASSERT_TRUE(bench.Measure({kGood, kOther}, Effort::kProbe, {}, problem).ok());
+      for (int i : {0, 1}) {
+        EXPECT_EQ(bench.OutcomeOf(i), Outcome::kOk)
+            << ProblemKey(problem) << ": " << bench.trials[i]->measurement.error;
+      }
+    }
+  }
 }
 
 TEST(GpuEvaluator, AProbeThatIsHopelessBesideTheBestEndsAfterOneSample) {
