@@ -17,12 +17,14 @@ namespace moetune {
 
 using Complaint = std::optional<std::string>;
 
-// How far a correct result may lie from a more precise one: per row the error's norm over the
-// reference's, per element relative to itself plus to the row's root mean square.
+// How far a correct result may lie from a more precise one, where products are normal with variance
+// 1: per row the error's norm over the reference's, per element relative to itself, plus to the
+// row's root mean square, plus to the terms.
 struct Tolerance {
   double row = 0;
   double element = 0;
-  double terms = 0;  // of an element that is a sum of rounded terms, which may cancel: their size
+  double terms =
+      0;  // of the sum that an element is: what is left when they cancel is not as precise
 };
 Tolerance ToleranceOf(Dtype output);
 

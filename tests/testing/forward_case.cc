@@ -53,21 +53,21 @@ std::vector<int64_t> RandomSlots(const Problem& problem, std::mt19937_64& random
 }
 
 struct Tolerance {
-  double row;        // relative error of a row
-  double element;    // of |reference| and of the row's root mean square
-  double terms = 0;  // with combine, the size of what was summed: it may cancel
+  double row;      // relative error of a row
+  double element;  // of |reference| and of the row's root mean square
+  double terms;    // size of what was summed, which may cancel
 };
 
 Tolerance ToleranceOf(Dtype dtype) {
   switch (dtype) {
     case Dtype::kBf16:
-      return {6e-3, 0x1p-7};
+      return {6e-3, 0x1p-7, 0.01};
     case Dtype::kFp16:
-      return {6e-3 / 8, 0x1p-10};
+      return {6e-3 / 8, 0x1p-10, 0.01};
     case Dtype::kFp32:
       break;
   }
-  return {1e-4, 1e-4};
+  return {1e-4, 1e-4, 0.1};
 }
 
 bool IsPoison(const uint8_t* row, size_t bytes) {
@@ -88,6 +88,8 @@ absl::Status CheckRow(const double* expected, const std::vector<double>& actual,
     return absl::DataLossError(
         absl::StrFormat("y[%d, %d] is %g, expected %g", row, n, actual[n], expected[n]));
   }
+  constexpr size_t kAveraging = 16;  // in shorter rows roundings do not average out
+  if (actual.size() < kAveraging) return absl::OkStatus();
   if (std::sqrt(error_square) <= tolerance.row * (std::sqrt(square) + tolerance.terms))
     return absl::OkStatus();
   return absl::DataLossError(absl::StrFormat("row %d of y is too far off", row));
@@ -225,7 +227,7 @@ absl::Status ForwardCase::CheckTensor(const Shape& kind, const uint8_t* tensor) 
       actual[n] = ReadElement(bytes, kind.output, static_cast<int64_t>(n));
     }
     Tolerance tolerance = ToleranceOf(kind.output);
-    if (kind.Has(kCombine)) tolerance.terms = TermsOfToken(static_cast<int64_t>(row));
+    if (kind.Has(kCombine)) tolerance.terms += TermsOfToken(static_cast<int64_t>(row));
     RETURN_IF_ERROR(CheckRow(reference, actual, static_cast<int64_t>(row), tolerance));
   }
   return absl::OkStatus();

@@ -247,9 +247,12 @@ TEST(CompareRow, ErrorsAreMeasuredAgainstTheRow) {
   EXPECT_EQ(CompareRow(std::vector<float>{1, -1, 1, -1}, expected, tolerance), std::nullopt);
   EXPECT_EQ(CompareRow(std::vector<float>{1.005f, -1, 1, -1}, expected, tolerance), std::nullopt);
   // Each element is within its bound, but all of them together are off.
-  EXPECT_THAT(CompareRow(std::vector<float>{1.01f, -1.01f, 1.01f, -1.01f}, expected, tolerance)
-                  .value_or(""),
-              HasSubstr("relative error"));
+  EXPECT_THAT(
+      CompareRow(std::vector<float>(16, 1.01f), std::vector<double>(16, 1), tolerance).value_or(""),
+      HasSubstr("relative error"));
+  EXPECT_EQ(CompareRow(std::vector<float>(15, 1.01f), std::vector<double>(15, 1), tolerance),
+            std::nullopt)
+      << "too few to average out";
   EXPECT_THAT(CompareRow(std::vector<float>{1.1f, -1, 1, -1}, expected, tolerance).value_or(""),
               HasSubstr("1.1 in place of 1"));
 }
@@ -281,8 +284,21 @@ TEST(CompareRow, WhatTermsLeaveWhenTheyCancelIsAsRightAsTheTermsAre) {
   const std::vector<float> actual = {0.06f, -0.35f, 0.35f, 0.35f};
   Tolerance tolerance = ToleranceOf(Dtype::kBf16);
   EXPECT_NE(CompareRow(actual, expected, tolerance), std::nullopt);
-  tolerance.terms = 3;
+  tolerance.terms = 3;  // as combine has them
   EXPECT_EQ(CompareRow(actual, expected, tolerance), std::nullopt);
+}
+
+// Each stood in a run of random problems on a device that computes exactly.
+TEST(CompareRow, ShortRowsAreHeldToWhatTheirSumsCanGive) {
+  const auto check = [](float actual, double expected, Dtype dtype) {
+    return CompareRow({&actual, 1}, {&expected, 1}, ToleranceOf(dtype));
+  };
+  EXPECT_EQ(check(1.00628f, 1, Dtype::kBf16), std::nullopt) << "rounded twice";
+  EXPECT_EQ(check(-0.000476867f, -0.000476752, Dtype::kFp32), std::nullopt) << "of 424 products";
+  EXPECT_EQ(check(5.66244e-06f, 5.64149e-06, Dtype::kFp16), std::nullopt) << "subnormal";
+  EXPECT_NE(check(1.02f, 1, Dtype::kBf16), std::nullopt);
+  EXPECT_NE(check(1e-3f, 0, Dtype::kBf16), std::nullopt);
+  EXPECT_NE(check(2e-5f, 0, Dtype::kFp32), std::nullopt);
 }
 
 TEST(CompareRow, NaNIsNeverRight) {
