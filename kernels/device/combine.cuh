@@ -22,28 +22,28 @@ MOE_CONSTEXPR long long CombineCtas(long long tokens, long long n) {
 
 #ifdef __CUDACC__
 
-// 8 neighbouring elements of a row. VECTOR: all are there, and their address is a multiple of 16;
-// else the first `count` of them are.
+// 8 neighbouring elements of a row as they lie in memory. VECTOR: all are there, and their address
+// is a multiple of 16; else the first `count` of them are.
 template <typename T, bool VECTOR>
 struct Columns {
-  T values[kCombineColumns];
-
-  __device__ __forceinline__ void Clear() {
-#pragma unroll
-    for (int i = 0; i < kCombineColumns; ++i) values[i] = FromFloat<T>(0.0f);
-  }
+  static constexpr int kWords = kCombineColumns * sizeof(T) / 4;
+  static constexpr int kPerWord = 4 / sizeof(T);
+  unsigned words[kWords] = {};
 
   __device__ __forceinline__ void Load(const T* from, int count) {
     if constexpr (VECTOR) {
 #pragma unroll
-      for (int i = 0; i < kCombineColumns; i += 16 / sizeof(T)) {
-        const uint4 words = *reinterpret_cast<const uint4*>(from + i);
-        memcpy(values + i, &words, 16);
+      for (int i = 0; i < kWords; i += 4) {
+        const uint4 vector = reinterpret_cast<const uint4*>(from)[i / 4];
+        words[i] = vector.x;
+        words[i + 1] = vector.y;
+        words[i + 2] = vector.z;
+        words[i + 3] = vector.w;
       }
     } else {
 #pragma unroll
       for (int i = 0; i < kCombineColumns; ++i) {
-        if (i < count) values[i] = from[i];
+        if (i < count) Set(i, from[i]);
       }
     }
   }
@@ -51,16 +51,31 @@ struct Columns {
   __device__ __forceinline__ void Store(T* to, int count) const {
     if constexpr (VECTOR) {
 #pragma unroll
-      for (int i = 0; i < kCombineColumns; i += 16 / sizeof(T)) {
-        uint4 words;
-        memcpy(&words, values + i, 16);
-        *reinterpret_cast<uint4*>(to + i) = words;
+      for (int i = 0; i < kWords; i += 4) {
+        reinterpret_cast<uint4*>(to)[i / 4] = {words[i], words[i + 1], words[i + 2], words[i + 3]};
       }
     } else {
 #pragma unroll
       for (int i = 0; i < kCombineColumns; ++i) {
-        if (i < count) to[i] = values[i];
+        if (i < count) to[i] = At(i);
       }
+    }
+  }
+
+  __device__ __forceinline__ T At(int i) const {
+    if constexpr (sizeof(T) == 4) {
+      return FloatFromBits(words[i]);
+    } else {
+      return {static_cast<unsigned short>(words[i / kPerWord] >> (i % kPerWord * 16))};
+    }
+  }
+
+  // Of an element that is still zero.
+  __device__ __forceinline__ void Set(int i, T value) {
+    if constexpr (sizeof(T) == 4) {
+      words[i] = FloatBits(value);
+    } else {
+      words[i / kPerWord] |= static_cast<unsigned>(value.bits) << (i % kPerWord * 16);
     }
   }
 };
@@ -68,7 +83,7 @@ struct Columns {
 template <typename Output, typename Weight, bool VECTOR>
 __device__ __forceinline__ void CombineColumns(const MoeArgs& args, long long token,
                                                long long column) {
-  constexpr int kTogether = 4;  // slots that are read at once
+  constexpr int kTogether = 4;  // slots whose loads are under way at once
   const int top_k = static_cast<int>(args.top_k);
   const Output* slots =
       static_cast<const Output*>(args.workspace) + token * top_k * args.n + column;
@@ -77,24 +92,25 @@ __device__ __forceinline__ void CombineColumns(const MoeArgs& args, long long to
       args.n - column < kCombineColumns ? static_cast<int>(args.n - column) : kCombineColumns;
   float sums[kCombineColumns] = {};
   for (int first = 0; first < top_k; first += kTogether) {
+    bool read[kTogether];
+#pragma unroll
+    for (int j = 0; j < kTogether; ++j) {
+      read[j] = first + j < top_k && ToFloat(weights[first + j]) != 0.0f;
+    }
     Columns<Output, VECTOR> rows[kTogether];
 #pragma unroll
     for (int j = 0; j < kTogether; ++j) {
-      rows[j].Clear();
-      const int slot = first + j;
-      if (slot < top_k && ToFloat(weights[slot]) != 0.0f) {
-        rows[j].Load(slots + slot * args.n, count);
-      }
+      if (read[j]) rows[j].Load(slots + (first + j) * args.n, count);
     }
 #pragma unroll
     for (int j = 0; j < kTogether; ++j) {
 #pragma unroll
-      for (int i = 0; i < kCombineColumns; ++i) sums[i] += ToFloat(rows[j].values[i]);
+      for (int i = 0; i < kCombineColumns; ++i) sums[i] += ToFloat(rows[j].At(i));
     }
   }
   Columns<Output, VECTOR> result;
 #pragma unroll
-  for (int i = 0; i < kCombineColumns; ++i) result.values[i] = FromFloat<Output>(sums[i]);
+  for (int i = 0; i < kCombineColumns; ++i) result.Set(i, FromFloat<Output>(sums[i]));
   result.Store(static_cast<Output*>(args.y) + token * args.n + column, count);
 }
 
