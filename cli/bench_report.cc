@@ -11,6 +11,7 @@ namespace moetune {
 namespace {
 
 constexpr char kNone[] = "-";
+constexpr char kLoopPeer[] = "cublas_loop";
 constexpr double kSameTorch = 0.03;
 
 double Tflops(const BenchRow& row) {
@@ -139,7 +140,8 @@ std::vector<std::string> BenchColumns(const std::vector<BenchRow>& rows) {
   std::vector<std::string> columns = {"problem", "tier", "family",  "µs",
                                       "TFLOP/s", "GB/s", "/ floor", "default µs"};
   if (AnyPeers(rows)) {
-    for (const char* name : {"torch µs", "best peer", "peer µs", "peer / ours", "scaled"}) {
+    for (const char* name :
+         {"torch µs", "best peer", "peer µs", "peer / ours", "loop / ours", "scaled"}) {
       columns.emplace_back(name);
     }
   }
@@ -170,6 +172,8 @@ std::vector<std::string> BenchCells(const BenchRow& row, bool with_peers) {
   cells.push_back(best ? best->first : kNone);
   cells.push_back(best ? MicrosecondsText(best->second) : kNone);
   cells.push_back(best ? figure(2, best->second / us) : kNone);
+  const auto loop = row.peers.find(kLoopPeer);
+  cells.push_back(loop == row.peers.end() ? kNone : figure(2, loop->second / us));
   cells.push_back(row.peer_scale == 1 ? kNone : absl::StrFormat("%.2f", row.peer_scale));
   return cells;
 }

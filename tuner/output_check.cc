@@ -20,6 +20,9 @@ constexpr int64_t kLeastColumns = 128;  // of a sampled row, as far as it has th
 constexpr int64_t kOtherRows = 64;      // sampled beside the first and last rows
 constexpr unsigned kMaxThreads = 8;
 
+// Columns over which roundings average out; the error of a shorter row may be that of one element.
+constexpr size_t kAveraging = 16;
+
 // What was written before the first of the output's tensors, and before the second.
 constexpr const char* kOutside[] = {"wrote before the output's start",
                                     "wrote between the output's tensors"};
@@ -105,22 +108,18 @@ std::vector<double> Multiply(const HostWorkload& workload, const RoutingDraw& dr
   return products;
 }
 
-float Rounded(Dtype dtype, float value) {
-  uint8_t element[sizeof(float)];
-  StoreElement(dtype, element, 0, value);
-  return LoadElement(dtype, element, 0);
-}
-
 // Some columns of a row of an output tensor beside what they should be.
-Complaint CompareColumns(const Shape& shape, std::span<const uint8_t> output,
-                         const OutputTensor& tensor, int64_t row, std::span<const int64_t> columns,
-                         std::span<const double> expected) {
+Complaint CompareColumns(Dtype dtype, std::span<const uint8_t> output, const OutputTensor& tensor,
+                         int64_t row, std::span<const int64_t> columns,
+                         std::span<const double> expected, double more_terms = 0) {
   std::vector<float> actual;
   for (int64_t column : columns) {
     actual.push_back(
-        LoadElement(shape.output, output.data() + tensor.offset, row * tensor.columns + column));
+        LoadElement(dtype, output.data() + tensor.offset, row * tensor.columns + column));
   }
-  return InTensor(CompareRow(actual, expected, ToleranceOf(shape)), tensor);
+  Tolerance tolerance = ToleranceOf(dtype);
+  tolerance.terms += more_terms;
+  return InTensor(CompareRow(actual, expected, tolerance), tensor);
 }
 
 // One sampled row of y, `row` being that in expert order; not with combine.
@@ -138,8 +137,8 @@ Complaint CheckSampledRow(const HostWorkload& workload, int draw_number, int64_t
     const std::vector<double> up = Multiply(workload, draw, row, up_rows);
     if (shape.Has(kPreact)) {
       const OutputTensor& preact = tensors.back();
-      complaint = CompareColumns(shape, output, preact, row, columns, expected);
-      if (!complaint) complaint = CompareColumns(shape, output, preact, row, up_rows, up);
+      complaint = CompareColumns(shape.output, output, preact, row, columns, expected);
+      if (!complaint) complaint = CompareColumns(shape.output, output, preact, row, up_rows, up);
     }
     for (size_t i = 0; i < up.size(); ++i) expected[i] *= up[i] / (1 + std::exp(-expected[i]));
   }
@@ -149,7 +148,7 @@ Complaint CheckSampledRow(const HostWorkload& workload, int draw_number, int64_t
   }
   const int64_t y_row = shape.Has(kScatter) ? slot : row;
   if (!complaint) {
-    complaint = CompareColumns(shape, output, tensors.front(), y_row, columns, expected);
+    complaint = CompareColumns(shape.output, output, tensors.front(), y_row, columns, expected);
   }
   if (complaint) {
     *complaint =
@@ -158,8 +157,16 @@ Complaint CheckSampledRow(const HostWorkload& workload, int draw_number, int64_t
   return complaint;
 }
 
-// One sampled row of y with combine: the sum over the rows of a token, each rounded and weighted as
-// the fusion has it. Unrounded, a sum of small n whose terms cancel would be too far off.
+// The size of what combine sums for a token: products are normal with variance 1, and hardly ever
+// more than three.
+double TermsOfToken(const Problem& problem, const RoutingDraw& draw, int64_t token) {
+  const int64_t top_k = problem.shape.top_k;
+  double sum = 0;
+  for (int64_t j = 0; j < top_k; ++j) sum += draw.weights[token * top_k + j];
+  return 3 * sum;
+}
+
+// One sampled row of y with combine: the weighted sum over the rows of a token.
 Complaint CheckSampledToken(const HostWorkload& workload, int draw_number, int64_t token,
                             std::span<const int64_t> columns, std::span<const uint8_t> output) {
   const Shape& shape = workload.problem.shape;
@@ -170,13 +177,11 @@ Complaint CheckSampledToken(const HostWorkload& workload, int draw_number, int64
     const int64_t slot = draw.index[row];
     if (slot / shape.top_k != token) continue;
     const std::vector<double> products = Multiply(workload, draw, row, columns);
-    for (size_t i = 0; i < products.size(); ++i) {
-      const float product = Rounded(shape.output, static_cast<float>(products[i]));
-      expected[i] += Rounded(shape.output, product * draw.weights[slot]);
-    }
+    for (size_t i = 0; i < products.size(); ++i) expected[i] += draw.weights[slot] * products[i];
   }
   const OutputTensor y = OutputTensors(workload.problem).front();
-  Complaint complaint = CompareColumns(shape, output, y, token, columns, expected);
+  Complaint complaint = CompareColumns(shape.output, output, y, token, columns, expected,
+                                       TermsOfToken(workload.problem, draw, token));
   if (complaint) *complaint = absl::StrFormat("token %d: %s", token, *complaint);
   return complaint;
 }
@@ -217,19 +222,21 @@ Complaint CheckEach(size_t count, const Check& check) {
 
 }  // namespace
 
-Tolerance ToleranceOf(const Shape& shape) {
-  // Before combine adds them up, slots are rounded twice each; where they cancel, what is left is
-  // small beside their errors.
-  const double roundings = shape.Has(kCombine) ? 2 : 1;
-  switch (shape.output) {
+Tolerance ToleranceOf(Dtype output) {
+  switch (output) {
     case Dtype::kBf16:
-      return {.row = roundings * 6e-3, .element = roundings * 0x1p-7};
+      return {.row = 6e-3, .element = 0x1p-7, .terms = 0.01};
     case Dtype::kFp16:
-      return {.row = roundings * 6e-3 / 8, .element = roundings * 0x1p-10};
+      return {.row = 6e-3 / 8, .element = 0x1p-10, .terms = 0.01};
     case Dtype::kFp32:
-      return {.row = 1e-4, .element = 1e-4};
+      return {.row = 1e-4, .element = 1e-4, .terms = 0.1};
   }
   return {};
+}
+
+Tolerance ToleranceOfTwo(Dtype output) {
+  const Tolerance one = ToleranceOf(output);
+  return {.row = 2 * one.row, .element = 2 * one.element, .terms = one.terms};
 }
 
 Complaint CompareRow(std::span<const float> actual, std::span<const double> expected,
@@ -244,11 +251,12 @@ Complaint CompareRow(std::span<const float> actual, std::span<const double> expe
   for (size_t i = 0; i < expected.size(); ++i) {
     const double distance = std::abs(actual[i] - expected[i]);
     // Written so that a NaN, which compares false with everything, is found too.
-    if (!(distance <= tolerance.element * (std::abs(expected[i]) + rms))) {
+    if (!(distance <= tolerance.element * (std::abs(expected[i]) + rms + tolerance.terms))) {
       return absl::StrFormat("%g in place of %g", actual[i], expected[i]);
     }
   }
-  if (!(std::sqrt(error) <= tolerance.row * std::sqrt(norm))) {
+  if (expected.size() < kAveraging) return std::nullopt;
+  if (!(std::sqrt(error) <= tolerance.row * (std::sqrt(norm) + tolerance.terms))) {
     return absl::StrFormat("relative error %.2e, allowed is %.2e", std::sqrt(error / norm),
                            tolerance.row);
   }
@@ -320,9 +328,7 @@ Complaint CheckSample(const HostWorkload& workload, int draw, std::span<const ui
 Complaint CheckClose(const HostWorkload& workload, int draw, std::span<const uint8_t> expected,
                      std::span<const uint8_t> output) {
   const Dtype dtype = workload.problem.shape.output;
-  // Both are rounded, and each may lie so far from what is precise.
-  const Tolerance each = ToleranceOf(workload.problem.shape);
-  const Tolerance tolerance = {.row = 2 * each.row, .element = 2 * each.element};
+  const bool combine = workload.problem.shape.Has(kCombine);
   const std::vector<bool> written = WrittenRows(workload.problem, workload.draws[draw]);
   const auto check = [&](const OutputTensor& tensor, size_t row) -> Complaint {
     if (!written[row]) return std::nullopt;
@@ -331,6 +337,11 @@ Complaint CheckClose(const HostWorkload& workload, int draw, std::span<const uin
     LoadElements(dtype, expected.data() + tensor.offset, first, reference);
     LoadElements(dtype, output.data() + tensor.offset, first, actual);
     const std::vector<double> precise(reference.begin(), reference.end());
+    Tolerance tolerance = ToleranceOfTwo(dtype);
+    if (combine) {
+      tolerance.terms +=
+          TermsOfToken(workload.problem, workload.draws[draw], static_cast<int64_t>(row));
+    }
     Complaint complaint = CompareRow(actual, precise, tolerance);
     if (complaint) *complaint = absl::StrFormat("row %d: %s", row, *complaint);
     return complaint;

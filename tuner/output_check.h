@@ -17,13 +17,21 @@ namespace moetune {
 
 using Complaint = std::optional<std::string>;
 
-// How far a correct result may lie from a more precise one: per row the error's norm over the
-// reference's, per element relative to itself plus to the row's root mean square.
+// How far a correct result may lie from a more precise one, where products are normal with variance
+// 1: per row the error's norm over the reference's, per element relative to itself, plus to the
+// row's root mean square, plus to the terms.
 struct Tolerance {
   double row = 0;
   double element = 0;
+  double terms =
+      0;  // of the sum that an element is: what is left when they cancel is not as precise
 };
-Tolerance ToleranceOf(const Shape& shape);
+Tolerance ToleranceOf(Dtype output);
+
+// How far two results may lie from each other that are both right: either may be off by the above,
+// to different sides. Of a sum near the middle between two values of bf16, one family's may round
+// up and the other's down, and the scale's rounding may double that.
+Tolerance ToleranceOfTwo(Dtype output);
 
 Complaint CompareRow(std::span<const float> actual, std::span<const double> expected,
                      const Tolerance& tolerance);
@@ -39,7 +47,7 @@ Complaint CheckWritten(const HostWorkload& workload, int draw, std::span<const u
 Complaint CheckSample(const HostWorkload& workload, int draw, std::span<const uint8_t> output,
                       uint64_t seed);
 
-// Against an output of another family, on all rows.
+// Against an output of another family, on all rows, by the tolerance of two.
 Complaint CheckClose(const HostWorkload& workload, int draw, std::span<const uint8_t> expected,
                      std::span<const uint8_t> output);
 

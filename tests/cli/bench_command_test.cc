@@ -71,7 +71,7 @@ TEST_F(BenchTest, JsonStandsAloneOnStandardOutput) {
 
 // Not what a routing may be expected to touch, but what this one does.
 TEST_F(BenchTest, CapturedRowCountsAreTimedAndMakeTheFloor) {
-  MakeDatabase(db_, {});
+  MakeDatabase(db_, {WinnerWith(kGood, ProblemOf("forward/bf16/gather/e4/t12x2/n40/k24/softmax"))});
   const std::string config = File("config.json", R"({"num_experts": 4, "num_experts_per_tok": 2,
       "hidden_size": 24, "intermediate_size": 20})");
   const std::string counts = File("counts.json", "{\"" + config + R"(": {"12": [0, 24, 0, 0]}})");
@@ -84,6 +84,8 @@ TEST_F(BenchTest, CapturedRowCountsAreTimedAndMakeTheFloor) {
     EXPECT_THAT(std::string(row["problem"]), HasSubstr("/counts-"));
     EXPECT_EQ(row["touched_experts"], 1);
   }
+  EXPECT_EQ(rows[0]["tier"], "exact") << "the winner of the routing that was tuned";
+  EXPECT_EQ(rows[0]["config"]["block_m"], Json::array({32}));
   DeviceSpec device = Fiction100();
   FillRates(device);
   EXPECT_DOUBLE_EQ(double{rows[0]["floor_us"]},

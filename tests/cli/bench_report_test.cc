@@ -62,6 +62,14 @@ TEST(BenchText, PeersHaveColumnsOnlyWhereThereAreSome) {
   EXPECT_THAT(BenchText({row, RowOf(16)}), AllOf(HasSubstr("best peer"), HasSubstr("1.50")));
 }
 
+TEST(BenchText, TheLoopHasAColumnOfItsOwn) {
+  BenchRow row = RowOf(64);
+  row.peers = {{"cublas_loop", 90}, {"torch", 150}};
+  EXPECT_EQ(BenchCells(row, true)[12], "0.90");
+  row.peers.erase("cublas_loop");
+  EXPECT_EQ(BenchCells(row, true)[12], "-");
+}
+
 TEST(BenchText, RatesAndTheRatioToTheFloorAreThoseOfTheTime) {
   // 2 * 128 * 1024 * 512 products, and 8 * 1024 * 512 weights + 128 * (512 + 1024) values of 2
   // bytes.
@@ -84,7 +92,7 @@ TEST(BenchText, ARowWithoutATimeSaysWhyAndCountsInNoMean) {
   row.peers = {{"torch", 150}};
   EXPECT_THAT(BenchCells(row, true),
               ElementsAre(testing::_, "exact", "reference", "wrong_result", "-", "-", "-", "200.0",
-                          "150.0", "torch", "150.0", "-", "-"));
+                          "150.0", "torch", "150.0", "-", "-", "-"));
   EXPECT_THAT(BenchText({row}), HasSubstr("plain    64         0        -"));
   const Json json = BenchJson(row);
   EXPECT_TRUE(json["time_us"].is_null());

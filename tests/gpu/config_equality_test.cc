@@ -2,13 +2,16 @@
 // a token comes in. On a real GPU; skips elsewhere.
 //
 // $MOETUNE_CONFIGS (50) of each family and problem, $MOETUNE_FAMILY names the families (all),
-// $MOETUNE_SEED repeats a run, $MOETUNE_CUBINS keeps the compiled kernels.
+// $MOETUNE_SEED repeats a run, $MOETUNE_CUBINS keeps the compiled kernels. With
+// $MOETUNE_DUMP=FOLDER, `torch_equality.py FOLDER` compares with torch what the last test but one
+// has written there.
 #include <gtest/gtest.h>
 
 #include <cstring>
 #include <iostream>
 #include <map>
 
+#include "kernels/sha256.h"
 #include "tests/gpu/gpu_test.h"
 #include "tests/gpu/kernel_shop.h"
 #include "tuner/verifier.h"
@@ -31,6 +34,8 @@ constexpr const char* kProblems[] = {
     "forward/bf16/scatter+scale/e16/t1000x1/n1280/k1024/zipf",
     "forward/bf16/scatter+scale/e8/t333x2/n1000/k520",
     "forward/bf16/scatter+scale/e32/t512x8/n1024/k768/r1024",
+    "forward/bf16/gather+swiglu/e128/t16x8/n1536/k2048",
+    "forward/bf16/combine/e8/t333x2/n1000/k520",
     "forward/bf16/plain/e8/t1x2/n1024/k3584",
     "forward/bf16/plain/e8/t777x2/n1024/k3584",
     "forward/bf16/plain/e64/t128x6/n1408/k2048/balanced",
@@ -50,6 +55,7 @@ constexpr const char* kProblems[] = {
 // that gives a slot its expert.
 constexpr const char* kBatched[] = {
     "forward/bf16/gather/e16/t1x2/n1536/k2048/balanced",
+    "forward/bf16/gather+swiglu/e16/t1x2/n1536/k2048/balanced",
     "forward/fp16/gather/e8/t1x4/n768/k1000/balanced",
 };
 constexpr int64_t kBatches[] = {700, 257, 64, 9, 1};
@@ -94,14 +100,37 @@ class ConfigEqualityTest : public GpuTest {
     return absl::OkStatus();
   }
 
-  // The output row of each slot.
-  absl::StatusOr<std::map<int32_t, std::vector<uint8_t>>> RowsOfSlots(const Problem& problem,
-                                                                      const Candidate& candidate) {
+  // The output with its guards, on the timed routing.
+  absl::StatusOr<std::vector<uint8_t>> OutputOf(const Problem& problem,
+                                                const Candidate& candidate) {
     ASSIGN_OR_RETURN(const LoadedKernel* kernel, shop_->Get(problem, candidate));
     RETURN_IF_ERROR(workload_->PoisonOutput());
     RETURN_IF_ERROR(kernel->Launch(problem, workload_->Args(0), stream_->get()));
     RETURN_IF_ERROR(stream_->Synchronize());
-    ASSIGN_OR_RETURN(const std::vector<uint8_t> output, ReadOutput());
+    return ReadOutput();
+  }
+
+  // PATH.key, and the raw bytes of one repeated block each of x and w, of counts, index and y.
+  void Dump(const std::string& path, const Candidate& candidate,
+            const std::vector<uint8_t>& output) const {
+    const HostWorkload& host = workload_->host();
+    WriteFile(path + ".key", absl::StrFormat("%s\n%s %s\n", ProblemKey(host.problem),
+                                             candidate.family->name, candidate.config.Text()));
+    const auto write = [&](const char* name, const void* data, size_t bytes) {
+      WriteFile(path + name, {static_cast<const char*>(data), bytes});
+    };
+    write(".x", host.x.block().data(), host.x.block().size());
+    write(".w", host.w.block().data(), host.w.block().size());
+    const RoutingDraw& draw = host.draws[0];
+    write(".counts", draw.counts.data(), draw.counts.size() * sizeof(draw.counts[0]));
+    write(".index", draw.index.data(), draw.index.size() * sizeof(draw.index[0]));
+    write(".y", output.data() + Workload::kGuardBytes, output.size() - 2 * Workload::kGuardBytes);
+  }
+
+  // The output row of each slot.
+  absl::StatusOr<std::map<int32_t, std::vector<uint8_t>>> RowsOfSlots(const Problem& problem,
+                                                                      const Candidate& candidate) {
+    ASSIGN_OR_RETURN(const std::vector<uint8_t> output, OutputOf(problem, candidate));
     const int64_t bytes =
         (workload_->OutputBytes() - 2 * Workload::kGuardBytes) / OutputRows(problem);
     std::map<int32_t, std::vector<uint8_t>> rows;
@@ -141,6 +170,26 @@ TEST_F(ConfigEqualityTest, EveryConfigOfAFamilyGivesTheSameBits) {
   for (const auto& [family, number] : equal) {
     std::cout << family << ": " << number << " launches compared" << std::endl;
   }
+}
+
+// Inputs and output of problems without a rounding of their own, for torch_equality.py.
+TEST_F(ConfigEqualityTest, InputsAndOutputsAreWrittenForTorch) {
+  const std::string folder = Variable("MOETUNE_DUMP");
+  if (folder.empty()) GTEST_SKIP() << "MOETUNE_DUMP names no folder";
+  int number = 0;
+  for (const char* key : kProblems) {
+    const Problem problem = ProblemOf(key);
+    if ((problem.shape.fusions & ~kGather) != 0) continue;
+    ASSERT_TRUE(workload_->Load(problem, Seed(), {}).ok());
+    for (const Family* family : FamiliesNamed(Variable("MOETUNE_FAMILY"))) {
+      for (const Candidate& candidate : PreferredConfigs(*family, problem, context_->device(), 1)) {
+        const auto output = OutputOf(problem, candidate);
+        ASSERT_TRUE(output.ok()) << output.status();
+        Dump(absl::StrFormat("%s/%d", folder, number++), candidate, *output);
+      }
+    }
+  }
+  std::cout << number << " outputs" << std::endl;
 }
 
 TEST_F(ConfigEqualityTest, ATokenDoesNotDependOnItsBatch) {

@@ -127,6 +127,8 @@ TEST_F(DispatchSizes, FromOneTokenToManyAndOfEveryDtypeInEveryFamily) {
   for (const char* key :
        {"forward/bf16/gather/e128/t1x8/n1536/k2048", "forward/bf16/gather/e128/t77x8/n1500/k2048",
         "forward/bf16/scatter+scale/e128/t1000x8/n2048/k768",
+        "forward/bf16/combine/e128/t100x8/n2040/k768",
+        "forward/bf16/gather+swiglu+preact/e16/t300x4/n1500/k512",
         "forward/fp16/gather/e16/t333x1/n1111/k512", "forward/fp16/scatter/e8/t500x2/n4096/k1000",
         "forward/bf16-fp32/plain/e8/t64x2/n257/k999",
         "forward/bf16/gather/e32/t1024x8/n1536/k2048/r2048",
@@ -187,15 +189,17 @@ class DispatchGraph : public DispatchTest {
     lone.counts[lone.counts.size() / 2] = static_cast<int32_t>(host.problem.rows);
     RoutingDraw none = host.draws[0];
     std::fill(none.counts.begin(), none.counts.end(), 0);
+    std::fill(none.weights.begin(), none.weights.end(), 0.0f);
     return {host.draws[1], lone, none, host.draws[0]};
   }
 };
 
 TEST_F(DispatchGraph, ACapturedLaunchServesAnyRowCountsWithinItsBound) {
   const auto dispatcher = Open();
-  for (const char* key : {"forward/bf16/gather/e32/t200x4/n768/k512",
-                          "forward/bf16/scatter+scale/e32/t200x4/n512/k768",
-                          "forward/bf16/plain/e8/t4x2/n264/k136"}) {
+  for (const char* key :
+       {"forward/bf16/gather/e32/t200x4/n768/k512",
+        "forward/bf16/scatter+scale/e32/t200x4/n512/k768",
+        "forward/bf16/combine/e32/t200x4/n512/k768", "forward/bf16/plain/e8/t4x2/n264/k136"}) {
     const Problem problem = ParseProblem(key).value();
     for (const Candidate& candidate : SomeOfEachFamily(problem, 2)) {
       SCOPED_TRACE(
@@ -231,16 +235,16 @@ class DispatchSmall : public DispatchTest {
 
 TEST_F(DispatchSmall, EmptyOneRowAndRaggedExpertsInEveryFusion) {
   const auto dispatcher = Open();
-  for (const char* fusions : {"plain", "gather", "scatter", "scatter+scale", "swiglu",
-                              "gather+swiglu+preact", "combine"}) {
-    for (const char* sizes :
-         {"e5/t37x2/n72/k40", "e3/t9x1/n34/k19", "e3/t9x1/n34/k24", "e4/t40x4/n64/k64/r61"}) {
-      const Problem problem =
-          ParseProblem(std::string("forward/bf16/") + fusions + "/" + sizes).value();
+  for (const char* fusions : {"plain", "gather", "scatter", "scatter+scale", "swiglu+preact",
+                              "gather+swiglu", "combine"}) {
+    for (const char* sizes : {"e5/t37x2/n72/k40", "e3/t9x1/n33/k19", "e4/t40x4/n64/k64/r61"}) {
+      const auto parsed = ParseProblem(std::string("forward/bf16/") + fusions + "/" + sizes);
+      if (!parsed.ok()) continue;  // an odd n has no half for swiglu
+      const Problem& problem = *parsed;
       std::vector<int64_t> counts(problem.shape.experts, 0);
       counts[1] = 1;
       counts.back() = problem.rows - 2;  // expert 0 has none, and one row is not routed
-      for (const Candidate& candidate : SomeOfEachFamily(problem, 3)) {
+      for (const Candidate& candidate : SomeOfEachFamily(problem, 2)) {
         SCOPED_TRACE(ProblemKey(problem) + " " + candidate.config.Text());
         ASSERT_TRUE(dispatcher->Prepare(problem, candidate).ok());
         const absl::Status status =

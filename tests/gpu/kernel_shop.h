@@ -18,7 +18,6 @@
 #include "absl/strings/str_format.h"
 #include "cli/shared_options.h"
 #include "kernels/registry.h"
-#include "kernels/sha256.h"
 #include "kernels/source.h"
 #include "kernels/status_macros.h"
 #include "runtime/cubin_cache.h"

@@ -54,9 +54,7 @@ Problem RandomProblem(Random& random, int64_t work) {
     // One rank's share of the experts, now and then.
     if (random.Below(4) == 0) problem.rows = 1 + random.Below(problem.rows);
   } while (problem.rows * std::max(shape.n, shape.k) > work ||
-           shape.experts * shape.n * shape.k > 30 * work || !ValidateProblem(problem).ok() ||
-           // The tolerance is that of a row: a few sums may all cancel.
-           (shape.Has(kCombine) && shape.n < 64));
+           shape.experts * shape.n * shape.k > 30 * work || !ValidateProblem(problem).ok());
   problem.routing.kinds = kRoutings[random.Below(std::size(kRoutings))];
   return problem;
 }

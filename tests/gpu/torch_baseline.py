@@ -7,10 +7,10 @@ Usage: torch_baseline.py --routing-counts FILE [--models LIST] [--tokens LIST] [
 tokens on the card rests 10 ms and three times the kernel after each; the median of 25 samples counts, of 9 above 2 ms.
 
 Prints one JSON object a line, as soon as it is known: the machine, its ceilings, then for each problem
-{"problem": KEY, "us": {"torch": T}, "parts_us": {...}, "error": E}. torch has no fused gather or scatter: `torch` is
-index_select, product and the scaled index_select of the inverse together, and parts_us each of them alone. --triton
-adds `triton`, a grouped GEMM in Triton with both fused, the best of a short list of tiles. `moetune bench --baseline
-FILE` sets them beside its own times.
+{"problem": KEY, "us": {"torch": T}, "parts_us": {...}, "error": E}. torch fuses nothing: `torch` is index_select,
+product, SwiGLU, the scaled index_select of the inverse and the sum over a token's experts together, as far as the
+problem has them, and parts_us each of them alone. --triton adds `triton`, a grouped GEMM in Triton with gather, scatter
+and scale fused, the best of a short list of tiles. `moetune bench --baseline FILE` sets them beside its own times.
 """
 import argparse
 import hashlib
@@ -26,13 +26,21 @@ MODELS = {  # experts, top_k, hidden, intermediate
     "mixtral-8x7b": (8, 2, 4096, 14336),
     "deepseek-v3": (256, 8, 7168, 2048),
 }
-FUSIONS = {"gather": ["gate_up"], "scatter+scale": ["down"], "plain": ["gate_up", "down"]}
+FUSIONS = {  # and the GEMMs that they are made for
+    "gather": ["gate_up"],
+    "gather+swiglu": ["gate_up"],
+    "scatter+scale": ["down"],
+    "combine": ["down"],
+    "plain": ["gate_up", "down"],
+}
+TRITON_FUSIONS = ["gather", "scatter+scale", "plain"]
 
 FLUSH_BYTES = 256 << 20
 HOST_AHEAD_CYCLES = 2_000_000  # about a millisecond
 ROUNDS, LONG_ROUNDS, LONG_US = 25, 9, 2000
 IDLE_TOKENS, IDLE_S, IDLE_FACTOR = 4096, 0.01, 3
 TOLERANCE = 6e-3  # relative error of a row
+CHECKED_ROWS = 30
 
 
 class Timer:
@@ -96,35 +104,41 @@ class Case:
         expert_of_slot = torch.empty(self.rows, dtype=torch.int64)
         expert_of_slot[token * self.top_k + position // tokens] = expert_of_row
         index = torch.argsort(expert_of_slot, stable=True)  # the slot of each row
+        self.expert_of_row = expert_of_row.tolist()
         self.index = index.cuda()
         self.index32 = self.index.int()
         self.token_of_row = self.index // self.top_k
         self.row_of_slot = torch.argsort(self.index)
         self.scale = torch.rand(self.rows, device="cuda") + 0.5
-        x_rows = tokens if fusions == "gather" else self.rows
-        self.x = torch.randn(x_rows, self.k, dtype=torch.bfloat16, device="cuda")
+        self.gathers = fusions.startswith("gather")
+        self.x = torch.randn(tokens if self.gathers else self.rows, self.k, dtype=torch.bfloat16, device="cuda")
 
-    def expected(self, begin, end, expert):
-        """Rows begin to end, all of one expert, in fp32 and without the scale."""
-        rows = self.token_of_row[begin:end] if self.fusions == "gather" else slice(begin, end)
-        return self.x[rows].float() @ self.w[expert].float().T
+    def product(self, row):
+        """One row in expert order, in fp32."""
+        x = self.x[self.token_of_row[row] if self.gathers else row]
+        return self.w[self.expert_of_row[row]].float() @ x.float()
+
+    def expected(self, row):
+        """The output's row that `row` of the expert order belongs to: its number, and its values in fp32."""
+        if self.fusions == "scatter+scale":
+            slot = self.index[row].item()
+            return slot, self.product(row) * self.scale[slot]
+        if self.fusions == "combine":
+            token = self.token_of_row[row].item()
+            slots = range(token * self.top_k, (token + 1) * self.top_k)
+            return token, sum(self.product(self.row_of_slot[slot].item()) * self.scale[slot] for slot in slots)
+        if self.fusions == "gather+swiglu":
+            gate, up = self.product(row).chunk(2)
+            return row, torch.nn.functional.silu(gate) * up
+        return row, self.product(row)
 
     def check(self, output):
-        """Raises unless the first rows of up to four experts are right in `output`."""
-        begin, checked = 0, 0
-        for expert, count in enumerate(self.host_counts):
-            end = begin + min(count, 256)
-            if count and checked < 4:
-                rows = slice(begin, end)
-                expected, actual = self.expected(begin, end, expert), output[rows]
-                if self.fusions == "scatter+scale":
-                    slots = self.index[rows]
-                    expected, actual = expected * self.scale[slots, None], output[slots]
-                error = ((actual.float() - expected).norm(dim=1) / expected.norm(dim=1)).max().item()
-                if not error < TOLERANCE:
-                    raise ValueError(f"expert {expert}: relative error {error}")
-                checked += 1
-            begin += count
+        """Raises unless some rows, the first and the last among them, are right in `output`."""
+        for row in {0, self.rows - 1, *torch.randint(self.rows, (CHECKED_ROWS,)).tolist()}:
+            number, expected = self.expected(row)
+            error = ((output[number].float() - expected).norm() / expected.norm()).item()
+            if not error < TOLERANCE:
+                raise ValueError(f"row {number}: relative error {error}")
 
 
 def torch_steps(case, results):
@@ -138,14 +152,25 @@ def torch_steps(case, results):
     def product():
         results["y"] = torch._grouped_mm(results.get("x", case.x), weights, offs=case.ends)
 
+    def swiglu():
+        gate, up = results["y"].chunk(2, dim=1)
+        results["y"] = torch.nn.functional.silu(gate).mul_(up)
+
     def scatter():
         results["y"] = results["y"].index_select(0, case.row_of_slot).mul_(scale)
 
+    def total():
+        results["y"] = results["y"].view(case.tokens, case.top_k, case.n).sum(1)
+
     steps = {"product": product}
-    if case.fusions == "gather":
+    if case.gathers:
         steps = {"index_select": gather, **steps}
-    if case.fusions == "scatter+scale":
+    if case.fusions == "gather+swiglu":
+        steps["swiglu"] = swiglu
+    if case.fusions in ("scatter+scale", "combine"):
         steps["index_select and scale"] = scatter
+    if case.fusions == "combine":
+        steps["sum"] = total
     return steps
 
 
@@ -220,7 +245,7 @@ def time_case(case, timer, with_triton):
         row["us"]["torch"], row["parts_us"] = time_torch(case, timer)
     except Exception as error:  # one problem that fails is no reason to lose the others
         errors.append(f"torch: {error}")
-    if with_triton:
+    if with_triton and case.fusions in TRITON_FUSIONS:
         import triton_grouped
         try:
             row["us"]["triton"], row["triton_config"] = triton_grouped.best_time(case, timer)

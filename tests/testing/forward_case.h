@@ -42,6 +42,7 @@ class ForwardCase {
   ForwardCase() = default;
   absl::StatusOr<const void*> Upload(const Bytes& bytes);
   void ForgetUnroutedSlots();
+  double TermsOfToken(int64_t token) const;  // the size of what combine sums for it
   absl::Status CheckTensor(const Shape& kind, const uint8_t* bytes) const;
 
   const DriverApi* driver_ = nullptr;

@@ -229,6 +229,8 @@ INSTANTIATE_TEST_SUITE_P(Problems, OutputCheckTest,
                                            "forward/bf16/gather+swiglu/e4/t40x2/n34/k20",
                                            "forward/fp16/swiglu+preact/e4/t40x2/n34/k20",
                                            "forward/bf16/combine/e4/t40x2/n33/k20",
+                                           // So many sums that some cancel.
+                                           "forward/bf16/combine/e4/t500x4/n256/k16",
                                            "forward/bf16-fp32/combine/e4/t40x2/n33/k20/r50"));
 
 // In rows of one column the sums of many tokens come near zero, and their terms do not.
@@ -240,29 +242,77 @@ INSTANTIATE_TEST_SUITE_P(Combine, OneColumn,
                          ::testing::Values("forward/bf16/combine/e8/t900x8/n1/k20"));
 
 TEST(CompareRow, ErrorsAreMeasuredAgainstTheRow) {
-  const Tolerance tolerance = ToleranceOf(Shape{});
+  const Tolerance tolerance = ToleranceOf(Dtype::kBf16);
   const std::vector<double> expected = {1, -1, 1, -1};
   EXPECT_EQ(CompareRow(std::vector<float>{1, -1, 1, -1}, expected, tolerance), std::nullopt);
   EXPECT_EQ(CompareRow(std::vector<float>{1.005f, -1, 1, -1}, expected, tolerance), std::nullopt);
   // Each element is within its bound, but all of them together are off.
-  EXPECT_THAT(CompareRow(std::vector<float>{1.01f, -1.01f, 1.01f, -1.01f}, expected, tolerance)
-                  .value_or(""),
-              HasSubstr("relative error"));
+  EXPECT_THAT(
+      CompareRow(std::vector<float>(16, 1.01f), std::vector<double>(16, 1), tolerance).value_or(""),
+      HasSubstr("relative error"));
+  EXPECT_EQ(CompareRow(std::vector<float>(15, 1.01f), std::vector<double>(15, 1), tolerance),
+            std::nullopt)
+      << "too few to average out";
   EXPECT_THAT(CompareRow(std::vector<float>{1.1f, -1, 1, -1}, expected, tolerance).value_or(""),
               HasSubstr("1.1 in place of 1"));
 }
 
+// Sums on either side of the middle between two values of bf16, scaled and rounded again.
+TEST(CompareRow, TwoRightResultsMayLieFartherApartThanOneFromTheTruth) {
+  const auto scaled = [](float sum) {
+    const auto round = [](float value) { return FloatFromBf16(Bf16FromFloat(value)); };
+    return round(round(sum) * 1.206640625f);
+  };
+  const float below = scaled(1.0039f);
+  const float above = scaled(1.0040f);
+  const double truth = 1.00395 * 1.206640625;
+  const auto compare = [](float actual, double expected, const Tolerance& tolerance) {
+    std::vector<float> row(8, 0.5f);
+    row[0] = actual;
+    std::vector<double> expected_row(8, 0.5);
+    expected_row[0] = expected;
+    return CompareRow(row, expected_row, tolerance);
+  };
+  EXPECT_EQ(compare(below, truth, ToleranceOf(Dtype::kBf16)), std::nullopt);
+  EXPECT_EQ(compare(above, truth, ToleranceOf(Dtype::kBf16)), std::nullopt);
+  EXPECT_NE(compare(above, below, ToleranceOf(Dtype::kBf16)), std::nullopt);
+  EXPECT_EQ(compare(above, below, ToleranceOfTwo(Dtype::kBf16)), std::nullopt);
+}
+
+TEST(CompareRow, WhatTermsLeaveWhenTheyCancelIsAsRightAsTheTermsAre) {
+  const std::vector<double> expected = {0.05, -0.35, 0.35, 0.35};
+  const std::vector<float> actual = {0.06f, -0.35f, 0.35f, 0.35f};
+  Tolerance tolerance = ToleranceOf(Dtype::kBf16);
+  EXPECT_NE(CompareRow(actual, expected, tolerance), std::nullopt);
+  tolerance.terms = 3;  // as combine has them
+  EXPECT_EQ(CompareRow(actual, expected, tolerance), std::nullopt);
+}
+
+// Each stood in a run of random problems on a device that computes exactly.
+TEST(CompareRow, ShortRowsAreHeldToWhatTheirSumsCanGive) {
+  const auto check = [](float actual, double expected, Dtype dtype) {
+    return CompareRow({&actual, 1}, {&expected, 1}, ToleranceOf(dtype));
+  };
+  EXPECT_EQ(check(1.00628f, 1, Dtype::kBf16), std::nullopt) << "rounded twice";
+  EXPECT_EQ(check(-0.000476867f, -0.000476752, Dtype::kFp32), std::nullopt) << "of 424 products";
+  EXPECT_EQ(check(5.66244e-06f, 5.64149e-06, Dtype::kFp16), std::nullopt) << "subnormal";
+  EXPECT_NE(check(1.02f, 1, Dtype::kBf16), std::nullopt);
+  EXPECT_NE(check(1e-3f, 0, Dtype::kBf16), std::nullopt);
+  EXPECT_NE(check(2e-5f, 0, Dtype::kFp32), std::nullopt);
+}
+
 TEST(CompareRow, NaNIsNeverRight) {
   EXPECT_NE(CompareRow(std::vector<float>{1, std::nanf("")}, std::vector<double>{1, 1},
-                       ToleranceOf(Shape{})),
+                       ToleranceOf(Dtype::kBf16)),
             std::nullopt);
 }
 
 TEST(CompareRow, ARowOfZeroesIsRightWhenItIsZero) {
-  EXPECT_EQ(CompareRow(std::vector<float>{0, 0}, std::vector<double>{0, 0}, ToleranceOf(Shape{})),
-            std::nullopt);
+  EXPECT_EQ(
+      CompareRow(std::vector<float>{0, 0}, std::vector<double>{0, 0}, ToleranceOf(Dtype::kBf16)),
+      std::nullopt);
   EXPECT_NE(
-      CompareRow(std::vector<float>{0, 0.1f}, std::vector<double>{0, 0}, ToleranceOf(Shape{})),
+      CompareRow(std::vector<float>{0, 0.1f}, std::vector<double>{0, 0}, ToleranceOf(Dtype::kBf16)),
       std::nullopt);
 }
 

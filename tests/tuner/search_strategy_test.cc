@@ -76,9 +76,9 @@ TEST(Strategies, ExhaustiveKeepsTheOrderOfTheCostModel) {
 
 TEST(Strategies, RandomDependsOnTheSeedAndReachesEverything) {
   const std::vector<Candidate> candidates = RankCandidates(SmallProblem(64), Fiction100());
-  const std::vector<size_t> one = MakeRandom(candidates, {.seed = 1})->Suggest(1000);
+  const std::vector<size_t> one = MakeRandom(candidates, {.seed = 1})->Suggest(candidates.size());
   EXPECT_EQ(one.size(), candidates.size());
-  EXPECT_NE(one, MakeRandom(candidates, {.seed = 2})->Suggest(1000));
+  EXPECT_NE(one, MakeRandom(candidates, {.seed = 2})->Suggest(candidates.size()));
 }
 
 TEST(Strategies, AnUnknownNameIsAnsweredWithTheNearest) {
