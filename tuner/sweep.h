@@ -28,7 +28,8 @@ struct SweepOptions {
   int look_ahead = 32;  // candidates that compile ahead of the one being timed
   int short_list = 32;  // best by their probes, timed again when they are more than the finalists
   int finalists = 8;    // timed interleaved with the default; more gain nothing above the noise
-  double guard_band = 0.02;  // a winner must beat the default by more than this
+  // A winner must beat the default by more than this; a search may end where it expects less.
+  double guard_band = 0.02;
   std::function<absl::Time()> now = absl::Now;
 };
 

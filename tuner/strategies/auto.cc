@@ -30,7 +30,7 @@ constexpr size_t kSecondNeighboursOfBest = 2;
 
 // A model can be sure and wrong. So it does not end a search before as many trials again have
 // brought nothing, and these at least.
-constexpr size_t kPatience = 50;
+constexpr size_t kPatience = 100;
 
 class Auto : public SearchStrategy {
  public:

@@ -148,8 +148,8 @@ TEST(Search, AutoIsPatientWithItsModel) {
   const std::vector<Candidate> candidates = CandidatesOf(TileSpace(1));
   const std::vector<size_t> order = RunToEnd(*MakeAuto(candidates, {.least_gain = 0.02}), 1,
                                              candidates.size(), [](size_t) { return 100.0; });
-  EXPECT_GE(order.size(), 50u);
-  EXPECT_LE(order.size(), 60u);
+  EXPECT_GE(order.size(), 100u);
+  EXPECT_LE(order.size(), 110u);
 }
 
 class EveryStrategy : public ::testing::TestWithParam<StrategyEntry> {};
