@@ -15,7 +15,7 @@ const Space& Sm90WgmmaSpace() {
       {"along_n",
        "1: an expert's tiles of the same tokens follow each other, 0: those of the same W",
        {{0}, {1}}},
-      {"block_k", "columns of k per stage", {{64}, {128}}},
+      {"block_k", "columns of k per stage", {{64}, {128}, {256}}},
       {"block_m",
        "most tokens per tile of a CTA",
        {{8}, {16}, {32}, {64}, {96}, {128}, {160}, {192}}},
@@ -115,6 +115,7 @@ absl::Status CheckWorthwhile(const Parameters& p, const Shape& shape, const Devi
   if (p.stages < 8 && p.SharedBytes(shape, p.stages + 1) <= device.shared_bytes_per_block) {
     return Illegal("a deeper pipeline fits");
   }
+  if (p.block_k > 128 && p.block_m > 32) return Illegal("block_k 256 serves narrow tiles");
   if (p.blocks() > 2) return Illegal("a warpgroup has at most 128 rows of W");
   if (p.tail_step > 16 && p.block_m <= 64) return Illegal("tail_step 32 serves wide tiles");
   if (p.block_m < 64 && (p.pingpong != 0 || p.consumers == 3 || p.cluster == 2)) {
