@@ -1,8 +1,8 @@
 // Source: everything that is compiled for one candidate, and its fingerprint.
 //
 // Device text is embedded in the program and given to NVRTC as in-memory headers. Host and device
-// agree on three things only: the struct in device/args.h, the parameter names passed as -D, and
-// the entry extern "C" moe_kernel.
+// agree on three things only: the structs in device/args.h, the parameter names passed as -D, and
+// the entries extern "C" moe_kernel and moe_combine.
 #ifndef MOETUNE_KERNELS_SOURCE_H_
 #define MOETUNE_KERNELS_SOURCE_H_
 

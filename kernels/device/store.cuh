@@ -1,6 +1,6 @@
 // From the accumulators of a warp to the output tensors.
 //
-// A warp's part of a tile is made of blocks of 8 rows by 8 columns, as mma and wgmma leave them:
+// A warp's part of a tile is made of blocks of 8 rows by 8 columns, as mma leaves them:
 // lane 4g + t holds columns 2t and 2t + 1 of row g or, where SWAPPED, rows 2t and 2t + 1 of column
 // g. Four neighbouring lanes exchange their parts of four blocks, so that each stores 16 bytes of a
 // row. With swiglu blocks of gate and of up alternate, and a pair of them makes one of the output.
