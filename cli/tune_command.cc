@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "cli/command.h"
 #include "cli/problem_set.h"
 #include "cli/shared_options.h"
@@ -15,6 +16,7 @@
 #include "cli/version.h"
 #include "cli/winner_json.h"
 #include "kernels/names.h"
+#include "kernels/registry.h"
 #include "kernels/status_macros.h"
 #include "tuner/estimate_evaluator.h"
 #include "tuner/search_strategy.h"
@@ -35,6 +37,7 @@ struct TuneOptions {
   std::string device = "0";
   std::string shard;
   std::string strategy = "auto";
+  std::string families;
   int64_t budget = 0;
   std::string time_limit;
   bool fresh = false;
@@ -56,6 +59,8 @@ void AddOptions(Options& options, TuneOptions& tune) {
   options.Text("shard", "I/N", &tune.shard,
                "of every N problems only the I-th, from 1/N to N/N: one for each job of an array, "
                "each with a database of its own (moetune merge)");
+  options.Text("families", "LIST", &tune.families,
+               "candidates of these kernel families alone, beside the default (default: all)");
   std::vector<std::string> names;
   for (const StrategyEntry& entry : Strategies()) names.emplace_back(entry.name);
   options.Text("strategy", "NAME", &tune.strategy,
@@ -113,6 +118,11 @@ absl::StatusOr<SweepOptions> ReadSweepOptions(const TuneOptions& tune,
   // Enough to keep every compiler busy; what is suggested ahead of the trials is suggested blindly.
   if (strategy->learns) {
     sweep.look_ahead = std::min(sweep.look_ahead, static_cast<int>(tune.jobs) + 1);
+  }
+  for (const std::string& name :
+       std::vector<std::string>(absl::StrSplit(tune.families, ',', absl::SkipEmpty()))) {
+    ASSIGN_OR_RETURN(const Family* family, FindFamily(name));
+    sweep.families.push_back(family);
   }
   sweep.budget = static_cast<int>(tune.budget);
   if (!tune.time_limit.empty() && !absl::ParseDuration(tune.time_limit, &sweep.time_limit)) {

@@ -38,13 +38,25 @@ struct Tuned {
   bool from_store = false;
 };
 
+// In the cost model's order. The default, which winners are timed beside, is of any family.
+std::vector<Candidate> CandidatesOf(const Problem& problem, const Run& run) {
+  std::vector<Candidate> ranked = RankCandidates(problem, run.evaluator.device());
+  const std::vector<const Family*>& families = run.options.families;
+  if (families.empty() || ranked.empty()) return ranked;
+  const auto other = std::remove_if(ranked.begin() + 1, ranked.end(), [&](const Candidate& c) {
+    return std::find(families.begin(), families.end(), c.family) == families.end();
+  });
+  ranked.erase(other, ranked.end());
+  return ranked;
+}
+
 // The sweep of one problem.
 class ProblemSweep {
  public:
   ProblemSweep(const Problem& problem, Run& run)
       : problem_(problem),
         run_(run),
-        candidates_(RankCandidates(problem, run.evaluator.device())),
+        candidates_(CandidatesOf(problem, run)),
         tried_(candidates_.size(), false),
         times_(candidates_.size()) {
     for (size_t i = 0; i < candidates_.size(); ++i) failed_before_ += FailedElsewhere(i) ? 1 : 0;

@@ -131,6 +131,7 @@ TEST_F(TuneTest, WhatCannotBeTunedIsAUsageErrorBeforeAnythingIsWritten) {
       {{"--model", "mixtral-8x7b", "--fusions", "gathr"}, "did you mean 'gather'"},
       {{"--model", "mixtral-8x7b", "--routing", "soft"}, "unknown routing 'soft'"},
       {{"--problem", key_, "--strategy", "magic"}, "unknown strategy 'magic'"},
+      {{"--problem", key_, "--families", "reference,sm80_mna"}, "did you mean 'sm80_mma'"},
       {{"--problem", key_, "--time-limit", "soon"}, "'soon' is no duration"},
       {{"--problem", key_, "--budget", "-1"}, "budget"},
       {{"--problem", key_, "--shard", "2"}, "'2' is not of the form I/N"},

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "kernels/cost_model.h"
+#include "kernels/registry.h"
 #include "kernels/status_macros.h"
 #include "tests/tuner/sweep_fixture.h"
 
@@ -12,6 +14,20 @@ namespace moetune {
 namespace {
 
 using ::testing::HasSubstr;
+
+TEST_F(SweepTest, OfChosenFamiliesOnlyTheDefaultIsOfAnother) {
+  const Family* chosen = FindFamily("reference").value();
+  const Candidate standard = *DefaultCandidate(problem_, evaluator_.device());
+  ASSERT_NE(standard.family, chosen);
+  Run({problem_}, {.families = {chosen}});
+  bool default_measured = false;
+  for (const Measurement& row : Stored()) {
+    const bool is_default = row.family == standard.family->name && row.config == standard.config;
+    default_measured |= is_default;
+    EXPECT_TRUE(is_default || row.family == chosen->name) << row.family;
+  }
+  EXPECT_TRUE(default_measured);
+}
 
 TEST_F(SweepTest, FindsTheFastestOfAllConfigs) {
   const Candidate& best = ranked_[ranked_.size() / 2];
