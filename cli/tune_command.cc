@@ -25,6 +25,7 @@ namespace moetune {
 namespace {
 
 constexpr std::string_view kEstimatePrefix = "estimate:";
+constexpr int64_t kMaxShards = 1000000;
 
 // As given; Sweep parts are turned into their types by the functions below.
 struct TuneOptions {
@@ -32,6 +33,7 @@ struct TuneOptions {
   std::string spec;
   std::string db;
   std::string device = "0";
+  std::string shard;
   std::string strategy = "auto";
   int64_t budget = 0;
   std::string time_limit;
@@ -51,6 +53,9 @@ void AddOptions(Options& options, TuneOptions& tune) {
   options.Text(
       "device", "ORDINAL|estimate:NAME", &tune.device,
       "a GPU of this machine, or one to rank for without timing: estimate:h200 (default: 0)");
+  options.Text("shard", "I/N", &tune.shard,
+               "of every N problems only the I-th, from 1/N to N/N: one for each job of an array, "
+               "each with a database of its own (moetune merge)");
   std::vector<std::string> names;
   for (const StrategyEntry& entry : Strategies()) names.emplace_back(entry.name);
   options.Text("strategy", "NAME", &tune.strategy,
@@ -79,6 +84,25 @@ absl::StatusOr<SweepSpec> ReadSpec(const TuneOptions& tune) {
   }
   ASSIGN_OR_RETURN(const std::string text, ReadTextFile(tune.spec));
   return ParseSweepSpec(text);
+}
+
+// Problems I, I + N, I + 2 N... of I/N: neighbours in the list, which take about as long, go to
+// different shards. A shard past the last problem has none.
+absl::StatusOr<std::vector<Problem>> TakeShard(const std::string& shard,
+                                               std::vector<Problem> problems) {
+  if (shard.empty()) return problems;
+  const size_t slash = shard.find('/');
+  if (slash == std::string::npos) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("tune: --shard '%s' is not of the form I/N, such as 1/4 to 4/4", shard));
+  }
+  ASSIGN_OR_RETURN(const int64_t count,
+                   ParseInteger("--shard I/N: N", shard.substr(slash + 1), 1, kMaxShards));
+  ASSIGN_OR_RETURN(const int64_t index,
+                   ParseInteger("--shard I/N: I", shard.substr(0, slash), 1, count));
+  std::vector<Problem> taken;
+  for (size_t i = index - 1; i < problems.size(); i += count) taken.push_back(problems[i]);
+  return taken;
 }
 
 absl::StatusOr<SweepOptions> ReadSweepOptions(const TuneOptions& tune,
@@ -149,7 +173,8 @@ absl::StatusOr<int> Run(std::span<const std::string> arguments) {
 
   absl::StatusOr<SweepSpec> spec = ReadSpec(tune);
   if (!spec.ok()) return UsageError(spec.status());
-  const absl::StatusOr<std::vector<Problem>> problems = ExpandProblems(*spec);
+  absl::StatusOr<std::vector<Problem>> problems = ExpandProblems(*spec);
+  if (problems.ok()) problems = TakeShard(tune.shard, *std::move(problems));
   if (!problems.ok()) return UsageError(problems.status());
   const absl::StatusOr<SweepOptions> sweep = ReadSweepOptions(tune, *problems);
   if (!sweep.ok()) return UsageError(sweep.status());

@@ -17,7 +17,9 @@ extern const Command kTuneCommand;
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using Json = nlohmann::json;
 
 class TuneTest : public ::testing::Test {
@@ -87,6 +89,32 @@ TEST_F(TuneTest, ASpecFileSaysTheSameAsOptions) {
   EXPECT_THAT(tuned.out, HasSubstr("[1/1] " + key_));
 }
 
+// The keys of `tuned`, which was run with --json.
+std::vector<std::string> TunedKeys(const CliResult& tuned) {
+  EXPECT_EQ(tuned.exit_code, 0) << tuned.err;
+  std::vector<std::string> keys;
+  for (const Json& winner : Json::parse(tuned.out)) keys.push_back(winner["problem"]);
+  return keys;
+}
+
+TEST_F(TuneTest, ShardsTakeEveryNthProblemAndAllOfThemTogether) {
+  const std::vector<int64_t> tokens = {1, 2, 3, 4, 5};
+  std::vector<std::string> keys, all = {"--device", "estimate:h200", "--budget", "1", "--json"};
+  for (int64_t t : tokens) {
+    keys.push_back(ProblemKey(TinyProblem(t)));
+    all.insert(all.end(), {"--problem", keys.back()});
+  }
+  const auto shard = [&](const std::string& name) {
+    std::vector<std::string> arguments = all;
+    arguments.insert(arguments.end(), {"--shard", name});
+    return TunedKeys(Tune(arguments));
+  };
+  EXPECT_THAT(shard("1/2"), ElementsAre(keys[0], keys[2], keys[4]));
+  EXPECT_THAT(shard("2/2"), ElementsAre(keys[1], keys[3]));
+  EXPECT_EQ(shard("1/1"), keys);
+  EXPECT_THAT(shard("6/6"), IsEmpty()) << "an array may have more jobs than there are problems";
+}
+
 struct BadUse {
   std::vector<std::string> arguments;
   std::string error;
@@ -105,6 +133,11 @@ TEST_F(TuneTest, WhatCannotBeTunedIsAUsageErrorBeforeAnythingIsWritten) {
       {{"--problem", key_, "--strategy", "magic"}, "unknown strategy 'magic'"},
       {{"--problem", key_, "--time-limit", "soon"}, "'soon' is no duration"},
       {{"--problem", key_, "--budget", "-1"}, "budget"},
+      {{"--problem", key_, "--shard", "2"}, "'2' is not of the form I/N"},
+      {{"--problem", key_, "--shard", "0/2"}, "--shard I/N: I '0'"},
+      {{"--problem", key_, "--shard", "3/2"}, "--shard I/N: I '3'"},
+      {{"--problem", key_, "--shard", "1/0"}, "--shard I/N: N '0'"},
+      {{"--problem", key_, "--shard", "1/2/3"}, "--shard I/N: N '2/3'"},
   };
   for (const BadUse& use : cases) {
     const CliResult result = Tune(use.arguments);
