@@ -4,6 +4,8 @@
 
 #include "kernels/cost_model.h"
 #include "kernels/status_macros.h"
+#include "tuner/routing.h"
+#include "tuner/statistics.h"
 #include "tuner/worker_evaluator.h"
 
 namespace moetune {
@@ -40,8 +42,10 @@ absl::StatusOr<std::vector<Trial>> EstimateEvaluator::Measure(const Problem& pro
                      pool_->Wait(problem, candidate, ArchName(device_.compute_capability)));
     Trial trial = CompiledTrial(*this, problem, candidate, Effort::kEstimate, kNoSeed, compiled);
     if (compiled.outcome == Outcome::kOk) {
-      trial.measurement.time_us = EstimateUs(problem, candidate, device_, &compiled.facts);
-      trial.samples_us = {trial.measurement.time_us};
+      for (const Problem& each : EachRouting(problem)) {
+        trial.samples_us.push_back(EstimateUs(each, candidate, device_, &compiled.facts));
+      }
+      trial.measurement.time_us = GeometricMean(trial.samples_us);
     }
     trials.push_back(std::move(trial));
   }

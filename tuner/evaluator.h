@@ -12,6 +12,8 @@
 
 namespace moetune {
 
+// Of a problem that mixes routings the time is the geometric mean of those on each routing, and
+// with kFinal the samples are as many of each routing, one routing after the other.
 struct Trial {
   Measurement measurement;  // without its sweep id
   std::vector<double>

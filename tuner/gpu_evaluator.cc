@@ -32,13 +32,21 @@ Trial NewTrial(Effort effort) {
   return trial;
 }
 
-void SetTime(std::vector<double> samples, double time_us, Trial& trial) {
+// `samples` of each routing and, of each, the time that they stand for.
+void SetTime(std::span<const std::vector<double>> samples, std::span<const double> times_us,
+             Trial& trial) {
+  const double time_us = GeometricMean(times_us);
+  std::vector<double> relative;  // to the time of their routing
+  trial.samples_us.clear();
+  for (size_t i = 0; i < samples.size(); ++i) {
+    for (const double sample : samples[i]) relative.push_back(sample / times_us[i]);
+    trial.samples_us.insert(trial.samples_us.end(), samples[i].begin(), samples[i].end());
+  }
   trial.measurement.outcome = Outcome::kOk;
   trial.measurement.time_us = time_us;
-  trial.measurement.time_us_mad = MedianAbsoluteDeviation(samples);
-  trial.measurement.samples = static_cast<int>(samples.size());
+  trial.measurement.time_us_mad = time_us * MedianAbsoluteDeviation(relative);
+  trial.measurement.samples = static_cast<int>(trial.samples_us.size());
   trial.measurement.measured_at = NowUs();
-  trial.samples_us = std::move(samples);
 }
 
 }  // namespace
@@ -74,9 +82,10 @@ absl::Status GpuEvaluator::LoadProblem(const Problem& problem) {
   problem_ = Problem();  // none, should the loading fail
   verifier_.Forget();
   verified_.clear();
-  best_us_ = 0;
+  best_us_.clear();
   if (kernels_.size() > kMaxLoaded) kernels_.clear();
   RETURN_IF_ERROR(workload_.Load(problem, options_.seed, options_.histograms));
+  best_us_.resize(workload_.host().timed_draws());
   problem_ = problem;
   return absl::OkStatus();
 }
@@ -106,8 +115,8 @@ absl::Status GpuEvaluator::Blame(const absl::Status& error, Trial& trial) const 
   return health.ok() ? absl::OkStatus() : absl::AbortedError(error.message());
 }
 
-Enqueue GpuEvaluator::LaunchOf(const LoadedKernel& kernel) {
-  return [this, &kernel, args = workload_.Args(0)] {
+Enqueue GpuEvaluator::LaunchOf(const LoadedKernel& kernel, int draw) {
+  return [this, &kernel, args = workload_.Args(draw)] {
     return kernel.Launch(problem_, args, stream_.get());
   };
 }
@@ -152,12 +161,19 @@ absl::StatusOr<LoadedKernel*> GpuEvaluator::MakeReady(const Candidate& candidate
 
 absl::Status GpuEvaluator::Probe(const LoadedKernel& kernel, Trial& trial,
                                  const std::function<void()>& before) {
-  absl::StatusOr<std::vector<double>> samples = timer_->Probe(LaunchOf(kernel), best_us_, before);
-  if (!samples.ok()) return Blame(samples.status(), trial);
-  const double least = *std::min_element(samples->begin(), samples->end());
-  SetTime(*std::move(samples), least, trial);
+  std::vector<std::vector<double>> samples;
+  std::vector<double> least_us;
+  for (size_t draw = 0; draw < best_us_.size(); ++draw) {
+    double& best_us = best_us_[draw];
+    absl::StatusOr<std::vector<double>> probed =
+        timer_->Probe(LaunchOf(kernel, static_cast<int>(draw)), best_us, before);
+    if (!probed.ok()) return Blame(probed.status(), trial);
+    samples.push_back(*std::move(probed));
+    least_us.push_back(std::ranges::min(samples.back()));
+    if (best_us == 0 || least_us.back() < best_us) best_us = least_us.back();
+  }
+  SetTime(samples, least_us, trial);
   trial.measurement.clocks = ReadClocks(options_.device);
-  if (best_us_ == 0 || least < best_us_) best_us_ = least;
   return absl::OkStatus();
 }
 
@@ -175,17 +191,18 @@ absl::StatusOr<std::vector<std::vector<double>>> GpuEvaluator::SampleTogether(
 
 absl::Status GpuEvaluator::TimeTogether(std::span<LoadedKernel* const> kernels, Effort effort,
                                         std::span<Trial> trials, const MeasureCalls& calls) {
-  std::vector<Enqueue> launches;
+  const int draws = workload_.host().timed_draws();
+  std::vector<Enqueue> launches;  // of each candidate one on every timed draw
   std::vector<size_t> candidates;
   for (size_t i = 0; i < kernels.size(); ++i) {
     if (kernels[i] == nullptr) continue;
-    launches.push_back(LaunchOf(*kernels[i]));
+    for (int draw = 0; draw < draws; ++draw) launches.push_back(LaunchOf(*kernels[i], draw));
     candidates.push_back(i);
   }
   if (launches.empty()) return absl::OkStatus();
   size_t blamed = candidates.front();
   const auto before = [&](size_t launch) {
-    blamed = candidates[launch];
+    blamed = candidates[launch / draws];
     calls.on_step({Step::kCandidate, blamed});
   };
 
@@ -199,8 +216,10 @@ absl::Status GpuEvaluator::TimeTogether(std::span<LoadedKernel* const> kernels, 
   const Clocks clocks = ReadClocks(options_.device);
   for (size_t i = 0; i < candidates.size(); ++i) {
     Trial& trial = trials[candidates[i]];
-    const double median = Median((*samples)[i]);
-    SetTime(std::move((*samples)[i]), median, trial);
+    const auto of_candidate = std::span(*samples).subspan(i * draws, draws);
+    std::vector<double> medians;
+    for (const std::vector<double>& of_draw : of_candidate) medians.push_back(Median(of_draw));
+    SetTime(of_candidate, medians, trial);
     trial.measurement.clocks = clocks;
   }
   return absl::OkStatus();

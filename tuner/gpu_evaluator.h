@@ -84,7 +84,7 @@ class GpuEvaluator {
   absl::Status Blame(const absl::Status& error, Trial& trial) const;
   absl::StatusOr<std::vector<std::vector<double>>> SampleTogether(
       std::span<const Enqueue> launches, bool is_final, const std::function<void(size_t)>& before);
-  Enqueue LaunchOf(const LoadedKernel& kernel);
+  Enqueue LaunchOf(const LoadedKernel& kernel, int draw);
 
   Context context_;
   Stream stream_;
@@ -98,7 +98,7 @@ class GpuEvaluator {
   std::map<std::string, LoadedKernel> kernels_;  // kept across problems
   Problem problem_;                              // the one loaded
   std::set<std::string> verified_;               // of it
-  double best_us_ = 0;                           // of it
+  std::vector<double> best_us_;                  // of it, on each timed draw; 0: none known
 };
 
 }  // namespace moetune

@@ -208,14 +208,19 @@ int64_t RoutingDraw::RoutedRows() const {
   return std::accumulate(counts.begin(), counts.end(), int64_t{0});
 }
 
-absl::Status CheckRouting(const Problem& problem, const Histograms& histograms) {
-  const std::string name = RoutingText(problem.routing);
-  if (std::popcount(problem.routing.kinds) != 1) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "routing '%s' mixes several kinds, which are tuned one by one: list them as '%s'", name,
-        absl::StrReplaceAll(name, {{"+", ","}})));
+std::vector<Problem> EachRouting(const Problem& problem) {
+  std::vector<Problem> each;
+  for (const RoutingKind kind : {kBalanced, kSoftmax, kZipf, kCounts}) {
+    if ((problem.routing.kinds & kind) == 0) continue;
+    each.push_back(problem);
+    each.back().routing = {kind, kind == kCounts ? problem.routing.counts_hash : 0};
   }
-  if (problem.routing.kinds != kCounts) return absl::OkStatus();
+  return each;
+}
+
+absl::Status CheckRouting(const Problem& problem, const Histograms& histograms) {
+  if ((problem.routing.kinds & kCounts) == 0) return absl::OkStatus();
+  const std::string name = RoutingText(problem.routing);
   const auto found = histograms.find(problem.routing.counts_hash);
   if (found == histograms.end()) {
     return absl::InvalidArgumentError(absl::StrFormat(
@@ -237,6 +242,12 @@ absl::Status CheckRouting(const Problem& problem, const Histograms& histograms) 
 
 absl::StatusOr<RoutingDraw> DrawRouting(const Problem& problem, uint64_t seed,
                                         const Histograms& histograms) {
+  if (std::popcount(problem.routing.kinds) != 1) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "routing '%s' mixes several kinds, and a draw is of one of them: list them as '%s'",
+        RoutingText(problem.routing),
+        absl::StrReplaceAll(RoutingText(problem.routing), {{"+", ","}})));
+  }
   RETURN_IF_ERROR(CheckRouting(problem, histograms));
   Assignment assignment;
   if (problem.routing.kinds == kBalanced) {

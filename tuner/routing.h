@@ -36,11 +36,16 @@ struct RoutingDraw {
   int64_t RoutedRows() const;
 };
 
-// InvalidArgument when the routing of `problem` cannot be drawn: it mixes several kinds, or its
-// histogram is missing, of another size, or no histogram.
+// The problem under each routing of its mix, in the order of RoutingKind; only itself where it
+// mixes none.
+std::vector<Problem> EachRouting(const Problem& problem);
+
+// InvalidArgument when a routing of `problem` cannot be drawn: its histogram is missing, of another
+// size, or no histogram.
 absl::Status CheckRouting(const Problem& problem, const Histograms& histograms);
 
-// A draw of `problem.routing`, which must pass CheckRouting, with exactly problem.rows rows:
+// A draw of `problem.routing`, which must pass CheckRouting and be of one kind, else
+// InvalidArgument; with exactly problem.rows rows:
 //   balanced  slot s goes to expert s modulo the number of experts
 //   softmax   logits = N(0, 1) per token and expert + 0.3 N(0, 1) per expert; the top_k greatest
 //   zipf      p proportional to 1 / rank, ranks shuffled by the seed; distinct experts per token

@@ -33,6 +33,12 @@ double MedianAbsoluteDeviation(std::span<const double> samples) {
   return MedianInPlace(distances);
 }
 
+double GeometricMean(std::span<const double> values) {
+  double product = 1;
+  for (double value : values) product *= value;
+  return std::pow(product, 1.0 / static_cast<double>(values.size()));
+}
+
 Interval MedianInterval(std::span<const double> samples, uint64_t seed) {
   Random random{seed, samples.size()};
   std::vector<double> medians, resample(samples.size());

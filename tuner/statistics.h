@@ -13,6 +13,9 @@ double Median(std::span<const double> samples);
 // The median distance from the median.
 double MedianAbsoluteDeviation(std::span<const double> samples);
 
+// Of positive values, not empty; of one value that value.
+double GeometricMean(std::span<const double> values);
+
 struct Interval {
   double low = 0;
   double middle = 0;

@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "kernels/status_macros.h"
 #include "tuner/search_strategy.h"
+#include "tuner/statistics.h"
 #include "tuner/sweep_history.h"
 #include "tuner/timer.h"
 #include "tuner/winner_rule.h"
@@ -259,7 +260,6 @@ class ProblemSweep {
   absl::StatusOr<Winner> RunFinal(const std::vector<size_t>& chosen) {
     ASSIGN_OR_RETURN(std::vector<Trial> trials, Measure(chosen, Effort::kFinal));
     std::vector<Finalist> finalists;
-    std::vector<Record> batch;
     std::vector<Trial> passed;
     for (size_t i = 0; i < trials.size(); ++i) {
       Trial& trial = trials[i];
@@ -269,13 +269,18 @@ class ProblemSweep {
           candidate.family->plan(problem_, candidate.config, run_.evaluator.device(), trial.facts);
       finalists.push_back({candidate, trial.samples_us, trial.facts.registers,
                            trial.facts.static_shared_bytes + plan.dynamic_shared_bytes});
-      if (trial.measurement.effort == Effort::kFinal) {
-        batch.push_back(NewRecord(trial.measurement));
-      }
       passed.push_back(std::move(trial));
     }
     if (finalists.empty()) return NoWinner();
-    const Verdict verdict = ChooseWinner(finalists, run_.options.guard_band, run_.options.seed);
+    const Verdict verdict =
+        ChooseRobustWinner(finalists, problem_.routing, run_.options.guard_band, run_.options.seed);
+    std::vector<Record> batch;
+    for (size_t i = 0; i < passed.size(); ++i) {
+      Measurement& m = passed[i].measurement;  // of a mix, with the times that it was judged by
+      m.time_us = Median(finalists[i].samples_us);
+      m.time_us_mad = MedianAbsoluteDeviation(finalists[i].samples_us);
+      if (m.effort == Effort::kFinal) batch.push_back(NewRecord(m));
+    }
     Winner winner = MakeWinner(passed[verdict.winner], passed[0], verdict);
     // In one batch: a winner without its rounds, or rounds without their winner, would be measured
     // again by the next run.

@@ -8,10 +8,13 @@
 namespace moetune {
 namespace {
 
-Complaint InDraw(Complaint complaint, int draw) {
-  constexpr std::array<std::string_view, Workload::kDraws> kNames = {"the tuned", "the sparse"};
-  if (complaint) *complaint = absl::StrFormat("%s (with %s routing)", *complaint, kNames[draw]);
-  return complaint;
+std::string InDraw(std::string_view complaint, const HostWorkload& host, int draw) {
+  if (draw == host.timed_draws()) {
+    return absl::StrFormat("%s (with the sparse routing)", complaint);
+  }
+  if (host.timed_draws() == 1) return absl::StrFormat("%s (with the tuned routing)", complaint);
+  return absl::StrFormat("%s (with %s routing)", complaint,
+                         RoutingText(EachRouting(host.problem)[draw].routing));
 }
 
 }  // namespace
@@ -56,8 +59,9 @@ absl::StatusOr<Complaint> Verifier::Verify(const LoadedKernel& kernel, uint64_t 
                                            const std::function<void()>& before) {
   const std::string_view family = kernel.candidate().family->name;
   const auto known = expected_.find(family);
-  Outputs outputs;
-  for (int draw = 0; draw < Workload::kDraws; ++draw) {
+  const int draws = static_cast<int>(workload_.host().draws.size());
+  Outputs outputs(draws);
+  for (int draw = 0; draw < draws; ++draw) {
     before();
     RETURN_IF_ERROR(Run(kernel, draw));
     Complaint complaint;
@@ -67,7 +71,7 @@ absl::StatusOr<Complaint> Verifier::Verify(const LoadedKernel& kernel, uint64_t 
       ASSIGN_OR_RETURN(outputs[draw], ReadAll());
       complaint = Judge(draw, outputs[draw], seed);
     }
-    if (complaint) return InDraw(std::move(complaint), draw);
+    if (complaint) return InDraw(*complaint, workload_.host(), draw);
   }
   if (known == expected_.end()) expected_[family] = std::move(outputs);
   return Complaint();

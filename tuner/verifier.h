@@ -1,4 +1,4 @@
-// Verifier: no kernel is timed before its output was found right, on both draws of the workload.
+// Verifier: no kernel is timed before its output was found right, on every draw of the workload.
 //
 // The first kernel of a family, for a problem, is compared by tolerance: that of `reference` with
 // sampled products computed on the host in double, that of another family with all rows of
@@ -7,7 +7,6 @@
 #ifndef MOETUNE_TUNER_VERIFIER_H_
 #define MOETUNE_TUNER_VERIFIER_H_
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -43,7 +42,7 @@ class Verifier {
 
  private:
   using Output = std::vector<uint8_t>;
-  using Outputs = std::array<Output, Workload::kDraws>;
+  using Outputs = std::vector<Output>;  // of each draw
 
   absl::Status Run(const LoadedKernel& kernel, int draw);
   absl::StatusOr<Complaint> CompareBits(const Output& expected);

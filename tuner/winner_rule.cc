@@ -1,7 +1,9 @@
 #include "tuner/winner_rule.h"
 
 #include <algorithm>
+#include <bit>
 #include <tuple>
+#include <utility>
 
 #include "absl/strings/str_format.h"
 
@@ -30,6 +32,32 @@ std::string DefaultStands(std::span<const Finalist> finalists, const std::vector
 }
 
 }  // namespace
+
+double JudgeByWorstRouting(std::span<Finalist> finalists, size_t routings) {
+  const size_t rounds = finalists[0].samples_us.size() / routings;
+  const auto median = [&](const Finalist& finalist, size_t routing) {
+    return Median(std::span(finalist.samples_us).subspan(routing * rounds, rounds));
+  };
+  std::vector<double> best_us;
+  for (size_t r = 0; r < routings; ++r) {
+    best_us.push_back(median(finalists[0], r));
+    for (const Finalist& f : finalists) best_us[r] = std::min(best_us[r], median(f, r));
+  }
+  const double unit_us = GeometricMean(best_us);
+  if (routings == 1) return unit_us;
+  for (Finalist& finalist : finalists) {
+    size_t worst = 0;
+    for (size_t r = 1; r < routings; ++r) {
+      if (median(finalist, r) * best_us[worst] > median(finalist, worst) * best_us[r]) worst = r;
+    }
+    std::vector<double> judged;
+    for (size_t i = 0; i < rounds; ++i) {
+      judged.push_back(finalist.samples_us[worst * rounds + i] / best_us[worst] * unit_us);
+    }
+    finalist.samples_us = std::move(judged);
+  }
+  return unit_us;
+}
 
 Verdict ChooseWinner(std::span<const Finalist> finalists, double guard_band, uint64_t seed) {
   const Finalist& standard = finalists[0];
@@ -68,6 +96,17 @@ Verdict ChooseWinner(std::span<const Finalist> finalists, double guard_band, uin
                           faster.size());
   }
   return {winner, MedianInterval(finalists[winner].samples_us, seed), std::move(reason)};
+}
+
+Verdict ChooseRobustWinner(std::span<Finalist> finalists, const Routing& routing, double guard_band,
+                           uint64_t seed) {
+  const auto routings = static_cast<size_t>(std::popcount(routing.kinds));
+  const double unit_us = JudgeByWorstRouting(finalists, routings);
+  Verdict verdict = ChooseWinner(finalists, guard_band, seed);
+  if (routings == 1) return verdict;
+  absl::StrAppendFormat(&verdict.reason, "; %.2fx the best finalist's time where it is worst of %s",
+                        verdict.time_us.middle / unit_us, RoutingText(routing));
+  return verdict;
 }
 
 }  // namespace moetune

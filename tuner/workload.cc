@@ -1,7 +1,9 @@
 #include "tuner/workload.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <utility>
 
 #include "absl/strings/str_format.h"
 #include "kernels/status_macros.h"
@@ -142,8 +144,12 @@ absl::Status Workload::Load(const Problem& problem, uint64_t seed, const Histogr
   const Pattern::Kind w = {shape.dtype, 1 / std::sqrt(static_cast<float>(shape.k)),
                            Pattern::BlockElements(shape.experts * shape.n), seed ^ kWeights};
   if (host_.w.kind() != w) host_.w = Pattern(w);
-  ASSIGN_OR_RETURN(host_.draws[0], TimedDraw(problem, seed, histograms));
-  host_.draws[1] = DrawSparseRouting(problem, seed ^ kSparseDraw);
+  host_.draws.clear();
+  for (const Problem& each : EachRouting(problem)) {
+    ASSIGN_OR_RETURN(RoutingDraw draw, TimedDraw(each, seed, histograms));
+    host_.draws.push_back(std::move(draw));
+  }
+  host_.draws.push_back(DrawSparseRouting(problem, seed ^ kSparseDraw));
   host_.problem = problem;
 
   absl::Status reserved = ReserveTensors();
@@ -156,11 +162,12 @@ absl::Status Workload::Load(const Problem& problem, uint64_t seed, const Histogr
     reserved = ReserveTensors();
   }
   RETURN_IF_ERROR(reserved);
-  for (int draw = 0; draw < kDraws; ++draw) RETURN_IF_ERROR(LoadDraw(draw));
+  draws_.resize(host_.draws.size());
+  for (size_t draw = 0; draw < draws_.size(); ++draw) RETURN_IF_ERROR(LoadDraw(draw));
   return Refill();
 }
 
-absl::Status Workload::LoadDraw(int draw) {
+absl::Status Workload::LoadDraw(size_t draw) {
   const DriverApi& driver = context_.driver();
   const RoutingDraw& source = host_.draws[draw];
   DrawBuffers& target = draws_[draw];

@@ -2,7 +2,6 @@
 #ifndef MOETUNE_TUNER_WORKLOAD_H_
 #define MOETUNE_TUNER_WORKLOAD_H_
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -46,16 +45,18 @@ class Pattern {
   std::vector<uint8_t> block_;
 };
 
-// What a kernel is verified and timed on: draw 0 is the problem's own routing, which is timed; draw
-// 1 the sparse one.
+// What a kernel is verified and timed on: a draw of each routing of the problem, which are timed,
+// in the order of EachRouting, and last the sparse one.
 struct HostWorkload {
   Problem problem;
-  std::array<RoutingDraw, 2> draws;
+  std::vector<RoutingDraw> draws;
   Pattern x;
   Pattern w;
+
+  int timed_draws() const { return static_cast<int>(draws.size()) - 1; }
 };
 
-// The routing that kernels are timed on with this seed: draw 0 of a workload.
+// The routing that kernels are timed on with this seed, of a problem that mixes none.
 absl::StatusOr<RoutingDraw> TimedDraw(const Problem& problem, uint64_t seed,
                                       const Histograms& histograms);
 
@@ -73,7 +74,6 @@ std::vector<OutputTensor> OutputTensors(const Problem& problem);
 // Keeps its memory from one problem to the next where it is large enough.
 class Workload {
  public:
-  static constexpr int kDraws = 2;
   // Untouched space on both sides of an output tensor. Far more than a tile's row overshoots.
   static constexpr int64_t kGuardBytes = 1 << 16;
   static constexpr uint8_t kPoison = 0xFF;  // as bf16, fp16 or fp32: a NaN that no kernel makes
@@ -105,13 +105,13 @@ class Workload {
 
   absl::Status Reserve(Buffer& buffer, int64_t bytes, const char* what);
   absl::Status ReserveTensors();
-  absl::Status LoadDraw(int draw);
+  absl::Status LoadDraw(size_t draw);
 
   const Context& context_;
   CUstream_st* stream_;
   HostWorkload host_;
   Buffer x_, w_, y_, workspace_;
-  std::array<DrawBuffers, kDraws> draws_;
+  std::vector<DrawBuffers> draws_;
   std::vector<uint8_t> piece_;  // of the output, on the host
 };
 

@@ -41,7 +41,7 @@ class DispatchTest : public GpuTest {
     Problem drawn = problem;
     if (drawn.routing.kinds != kBalanced && drawn.routing.kinds != kZipf) drawn.routing = {};
     RETURN_IF_ERROR(workload_->Load(drawn, Seed(), {}));
-    for (int draw = 0; draw < Workload::kDraws; ++draw) {
+    for (int draw = 0; draw <= workload_->host().timed_draws(); ++draw) {
       RETURN_IF_ERROR(workload_->PoisonOutput());
       RETURN_IF_ERROR(dispatcher.Launch(problem.shape, workload_->Args(draw), stream_->get()));
       RETURN_IF_ERROR(stream_->Synchronize());

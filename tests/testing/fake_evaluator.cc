@@ -1,6 +1,8 @@
 #include "tests/testing/fake_evaluator.h"
 
 #include "kernels/status_macros.h"
+#include "tuner/routing.h"
+#include "tuner/statistics.h"
 
 namespace moetune {
 
@@ -44,15 +46,19 @@ absl::StatusOr<std::vector<Trial>> FakeEvaluator::Measure(const Problem& problem
     m.cubin_sha256 = std::string(64, 'c');
     m.measured_at = NowUs();
     if (m.outcome == Outcome::kOk) {
-      m.time_us = time_us ? time_us(problem, candidate)
-                          : static_cast<double>(candidate.config.Get("block_m"));
       const int rounds = effort == Effort::kFinal ? 25 : 3;
-      for (int i = 0; i < rounds; ++i) {
-        // Rounds are noisy together, as on a card whose clock moves.
-        const double noise = scatter * static_cast<double>(i * 7 % rounds - rounds / 2) / rounds;
-        trial.samples_us.push_back(m.time_us * (1 + noise));
+      std::vector<double> times;
+      for (const Problem& each : EachRouting(problem)) {
+        times.push_back(time_us ? time_us(each, candidate)
+                                : static_cast<double>(candidate.config.Get("block_m")));
+        for (int i = 0; i < rounds; ++i) {
+          // Rounds are noisy together, as on a card whose clock moves.
+          const double noise = scatter * static_cast<double>(i * 7 % rounds - rounds / 2) / rounds;
+          trial.samples_us.push_back(times.back() * (1 + noise));
+        }
       }
-      m.samples = rounds;
+      m.time_us = GeometricMean(times);
+      m.samples = static_cast<int>(trial.samples_us.size());
     } else {
       m.error = "as the test says";
     }

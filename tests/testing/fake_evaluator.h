@@ -15,7 +15,8 @@ namespace moetune {
 
 class FakeEvaluator : public Evaluator {
  public:
-  // What a candidate does. The default: one µs for each row of its tile.
+  // What a candidate does, on each routing of a problem. The default: one µs for each row of its
+  // tile.
   std::function<double(const Problem&, const Candidate&)> time_us;
   std::function<Outcome(const Problem&, const Candidate&)> outcome;
   std::function<absl::Status(const Problem&, Effort)> failure;  // of a whole Measure

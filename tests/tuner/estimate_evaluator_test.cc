@@ -5,6 +5,7 @@
 
 #include "kernels/cost_model.h"
 #include "tests/tuner/fake_workers.h"
+#include "tuner/statistics.h"
 #include "tuner/sweep.h"
 
 namespace moetune {
@@ -38,6 +39,20 @@ TEST(EstimateEvaluator, TimesAreTheCostModelsOnTheCompiledKernelsFacts) {
   EXPECT_EQ(trial.measurement.environment.nvrtc, "13.0");
   EXPECT_EQ(trial.measurement.time_us,
             EstimateUs(TinyProblem(), kGood, Fiction200(), &trial.facts));
+}
+
+TEST(EstimateEvaluator, AMixIsRankedByTheMeanOverItsRoutings) {
+  const FakeWorkers workers;
+  Problem mix = TinyProblem(), balanced = mix;
+  mix.routing.kinds = kBalanced | kSoftmax;
+  balanced.routing.kinds = kBalanced;
+  const auto trials = StartOn(workers)->Measure(mix, {&kGood, 1}, Effort::kFinal);
+  ASSERT_TRUE(trials.ok()) << trials.status();
+  const Trial& trial = trials->front();
+  const double expected[] = {EstimateUs(balanced, kGood, Fiction200(), &trial.facts),
+                             EstimateUs(TinyProblem(), kGood, Fiction200(), &trial.facts)};
+  EXPECT_THAT(trial.samples_us, ::testing::ElementsAreArray(expected));
+  EXPECT_EQ(trial.measurement.time_us, GeometricMean(expected));
 }
 
 TEST(EstimateEvaluator, AKernelThatSpillsIsNotRanked) {

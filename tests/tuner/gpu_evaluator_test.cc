@@ -140,6 +140,19 @@ TEST(GpuEvaluator, AKernelIsVerifiedOnceAndLoadedOnceForAProblem) {
   EXPECT_EQ(bench.cuda.loaded_modules(), 1);
 }
 
+TEST(GpuEvaluator, AMixIsVerifiedAndTimedOnEachOfItsRoutings) {
+  const Problem mix = ProblemOf("forward/bf16/gather/e4/t12x2/n40/k24/balanced+softmax+zipf");
+  Bench bench(TimesOf(100, 140, 140));
+  ASSERT_TRUE(bench.Measure({kGood, kOther}, Effort::kProbe, {}, mix).ok());
+  EXPECT_EQ(bench.cuda.launches().size(), 2 * (4u + 3u * 3u))
+      << "four draws; three on each routing";
+  EXPECT_NEAR(bench.trials[1]->measurement.time_us, 140, 1e-3);
+  ASSERT_TRUE(bench.Measure({kGood, kOther}, Effort::kFinal, {}, mix).ok());
+  EXPECT_EQ(bench.trials[0]->samples_us.size(), 3 * 25u);
+  EXPECT_NEAR(bench.trials[0]->measurement.time_us, 100, 1e-3);
+  EXPECT_NEAR(bench.trials[1]->measurement.time_us, 140, 1e-3);
+}
+
 TEST(GpuEvaluator, WhatDiffersByOneBitFromTheBaseIsWrong) {
   Bench bench(BadIs(FakeFaultKind::kWrongBit));
   ASSERT_TRUE(bench.Measure({kBad}, Effort::kProbe, {kGood}).ok());

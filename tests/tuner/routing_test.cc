@@ -151,9 +151,21 @@ TEST(Routing, ErrorsOfCapturedHistogramsSayWhatIsWrong) {
               HasSubstr("--routing counts:FILE"));
 }
 
-TEST(Routing, AMixOfKindsCannotBeDrawn) {
-  EXPECT_TRUE(absl::IsInvalidArgument(
-      DrawRouting(ProblemOf("forward/bf16/plain/e4/t10x2/n8/k8/softmax+zipf"), 1, {}).status()));
+TEST(Routing, AMixIsDrawnOneRoutingAfterTheOther) {
+  const std::string shape = "forward/bf16/plain/e4/t10x2/n8/k8/";
+  const Problem mix = ProblemOf(shape + "softmax+zipf+counts-0000abcd");
+  EXPECT_TRUE(absl::IsInvalidArgument(DrawRouting(mix, 1, {{0xabcd, {1, 1, 1, 1}}}).status()));
+  EXPECT_THAT(EachRouting(mix),
+              ::testing::ElementsAre(ProblemOf(shape + "softmax"), ProblemOf(shape + "zipf"),
+                                     ProblemOf(shape + "counts-0000abcd")));
+  EXPECT_THAT(EachRouting(ProblemOf(shape + "zipf")),
+              ::testing::ElementsAre(ProblemOf(shape + "zipf")));
+}
+
+TEST(Routing, AMixNeedsItsHistogram) {
+  const Problem mix = ProblemOf("forward/bf16/plain/e4/t10x2/n8/k8/softmax+counts-0000abcd");
+  EXPECT_TRUE(CheckRouting(mix, {{0xabcd, {1, 1, 1, 1}}}).ok());
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckRouting(mix, {})));
 }
 
 TEST(SparseRouting, LeavesExpertsEmptyAndOneWithASingleRow) {

@@ -83,5 +83,10 @@ TEST(Random, EveryWordOfAStreamsNameCounts) {
   EXPECT_EQ((Random{1, 2}.Next()), (Random{1, 2}.Next()));
 }
 
+TEST(Statistics, TheGeometricMeanOfOneValueIsThatValue) {
+  EXPECT_EQ(GeometricMean(std::vector<double>{0.1}), 0.1);
+  EXPECT_NEAR(GeometricMean(std::vector<double>{2, 4, 8}), 4, 1e-12);
+}
+
 }  // namespace
 }  // namespace moetune

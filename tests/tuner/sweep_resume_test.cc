@@ -111,7 +111,8 @@ TEST_P(SweepResumeTest, ASweepKilledAnywhereResumes) {
                ? Outcome::kTimeout
                : Outcome::kOk;
   };
-  const std::vector<Problem> problems = {problem_, SmallProblem(65)};
+  std::vector<Problem> problems = {problem_, SmallProblem(65)};
+  problems[1].routing.kinds = kSoftmax | kZipf;
   const std::vector<Winner> expected = Run(problems, options);
   const int trials = static_cast<int>(Stored().size());
   const auto calls = static_cast<int>(evaluator_.calls.size());

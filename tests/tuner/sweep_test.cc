@@ -195,6 +195,50 @@ TEST_F(SweepTest, ATimeLimitLetsTheRunningProblemEndWithAWinner) {
   EXPECT_EQ(recorder_.recalled, 5);
 }
 
+class MixSweepTest : public SweepTest {
+ protected:
+  // One config is the fastest with softmax, one with zipf, a third never far behind.
+  MixSweepTest() {
+    mix_.routing.kinds = kSoftmax | kZipf;
+    evaluator_.time_us = [this](const Problem& problem, const Candidate& candidate) {
+      const bool zipf = problem.routing.kinds == kZipf;
+      if (candidate == ranked_[1]) return zipf ? 1400.0 : 100.0;
+      if (candidate == ranked_[2]) return zipf ? 1000.0 : 140.0;
+      if (candidate == ranked_[3]) return zipf ? 1150.0 : 110.0;
+      return zipf ? 2000.0 : 200.0;
+    };
+  }
+
+  Problem mix_ = problem_;
+};
+
+TEST_F(MixSweepTest, TheWinnerIsNeverFarFromTheBestOfAnyRouting) {
+  const std::vector<Winner> winners = Run({mix_});
+  ASSERT_EQ(winners.size(), 1u);
+  EXPECT_EQ(winners[0].config, ranked_[3].config);
+  EXPECT_NEAR(winners[0].Speedup(), 2 / 1.15, 1e-6);
+  EXPECT_THAT(winners[0].reason, HasSubstr("1.15x the best finalist's time"));
+  EXPECT_THAT(winners[0].reason, HasSubstr("softmax+zipf"));
+  for (const Measurement& m : Stored()) {
+    if (m.effort != Effort::kFinal) continue;
+    EXPECT_EQ(m.time_us == winners[0].time_us, m.config == winners[0].config);
+  }
+  EXPECT_EQ(MostRowsOfOneTrial(), 1) << "one row for all routings of a trial";
+}
+
+TEST_F(MixSweepTest, AMixIsAProblemOfItsOwnBesideItsRoutings) {
+  Problem zipf = problem_;
+  zipf.routing.kinds = kZipf;
+  const std::vector<Winner> winners = Run({problem_, zipf, mix_});
+  ASSERT_EQ(winners.size(), 3u);
+  EXPECT_EQ(winners[0].config, ranked_[1].config);
+  EXPECT_EQ(winners[1].config, ranked_[2].config);
+  EXPECT_EQ(winners[2].config, ranked_[3].config);
+  Run({problem_, zipf, mix_});
+  EXPECT_EQ(recorder_.winners_recalled, 3);
+  EXPECT_EQ(recorder_.measured, 0);
+}
+
 TEST_F(SweepTest, AnEstimateIsAWinnerThatSaysSo) {
   evaluator_.estimates = true;
   evaluator_.time_us = [&](const Problem&, const Candidate& candidate) {

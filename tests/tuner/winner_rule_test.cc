@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "kernels/registry.h"
 #include "tuner/random.h"
 
@@ -78,6 +81,48 @@ TEST(WinnerRule, AnEqualThatDoesNotBeatTheDefaultItselfIsNotTaken) {
   std::vector<Finalist> finalists = {Timed(100, "a=1"), Timed(97, "a=2"), Timed(98.5, "a=3")};
   finalists[2].registers = 10;
   EXPECT_EQ(ChooseWinner(finalists, kBand, 1).winner, 1u);
+}
+
+// As Timed, on two routings.
+Finalist TimedOnTwo(double first_us, double second_us, const char* config) {
+  Finalist finalist = Timed(first_us, config);
+  const Finalist second = Timed(second_us, config);
+  finalist.samples_us.insert(finalist.samples_us.end(), second.samples_us.begin(),
+                             second.samples_us.end());
+  return finalist;
+}
+
+TEST(WinnerRule, OfAMixTheOneWithTheLeastWorstRatioWins) {
+  std::vector<Finalist> finalists = {TimedOnTwo(200, 3000, "a=1"), TimedOnTwo(100, 1500, "a=2"),
+                                     TimedOnTwo(160, 1000, "a=3"), TimedOnTwo(120, 1200, "a=4")};
+  const double unit_us = JudgeByWorstRouting(finalists, 2);
+  EXPECT_NEAR(unit_us, std::sqrt(100 * 1000), 1e-9);
+  const double ratios[] = {3, 1.5, 1.6, 1.2};
+  for (size_t i = 0; i < finalists.size(); ++i) {
+    EXPECT_EQ(finalists[i].samples_us.size(), 25u);
+    EXPECT_NEAR(Median(finalists[i].samples_us) / unit_us, ratios[i], 1e-9) << i;
+  }
+  const Verdict verdict = ChooseWinner(finalists, kBand, 1);
+  EXPECT_EQ(verdict.winner, 3u) << "the best on neither";
+  EXPECT_THAT(verdict.reason, HasSubstr("2.50x as fast as the default"));
+}
+
+TEST(WinnerRule, TheReasonOfAMixSaysTheWorstRatio) {
+  std::vector<Finalist> finalists = {TimedOnTwo(200, 3000, "a=1"), TimedOnTwo(100, 1000, "a=2"),
+                                     TimedOnTwo(90, 1200, "a=3")};
+  const Routing mix = {.kinds = kSoftmax | kZipf};
+  const Verdict verdict = ChooseRobustWinner(finalists, mix, kBand, 1);
+  EXPECT_EQ(verdict.winner, 1u);
+  EXPECT_THAT(verdict.reason, HasSubstr("1.11x the best finalist's time"));
+  EXPECT_THAT(verdict.reason, HasSubstr("softmax+zipf"));
+}
+
+TEST(WinnerRule, OneRoutingIsJudgedAsItIs) {
+  std::vector<Finalist> finalists = {Timed(100, "a=1", 0.1f), Timed(97, "a=2", 0.1f)};
+  const std::vector<double> samples = finalists[1].samples_us;
+  EXPECT_EQ(JudgeByWorstRouting(finalists, 1),
+            std::min(Median(finalists[0].samples_us), Median(samples)));
+  EXPECT_EQ(finalists[1].samples_us, samples);
 }
 
 TEST(WinnerRule, OneSampleIsEnoughForEstimates) {
