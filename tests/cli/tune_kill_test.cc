@@ -10,6 +10,8 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <random>
+#include <span>
 #include <thread>
 
 #include "db/snapshot.h"
@@ -22,6 +24,10 @@ namespace moetune {
 namespace {
 
 using std::chrono::steady_clock;
+
+// At random moments, 50 in all.
+constexpr int kParentKills = 40;
+constexpr int kChildKills = 10;
 
 // The processes that `parent` has started.
 std::vector<pid_t> ChildrenOf(pid_t parent) {
@@ -63,6 +69,12 @@ class TuneKillTest : public ::testing::Test {
             "--problem",     "forward/bf16/plain/e4/t30x2/n40/k24"};
   }
 
+  // Empty when the database is not there yet.
+  std::vector<Record> RecordsSoFar(const std::string& db) const {
+    const auto store = OpenStore(folder_.File(db), OpenMode::kReadOnly);
+    return store.ok() ? (*store)->Scan(0).value().records : std::vector<Record>();
+  }
+
   ScanResult Rows(const std::string& db) const {
     return OpenStore(folder_.File(db), OpenMode::kReadOnly).value()->Scan(0).value();
   }
@@ -92,7 +104,8 @@ class TuneKillTest : public ::testing::Test {
   TempFolder folder_;
 };
 
-TEST_F(TuneKillTest, AfterAnyKillTheNextRunEndsAsIfNothingHadHappened) {
+// A sweep killed again and again, each time a bit further, until it ends; and then another one.
+TEST_F(TuneKillTest, AfterAnyKillTheNextRunGoesOnAndEndsAsIfNothingHadHappened) {
   const auto start = steady_clock::now();
   Program whole(Command("whole.db"));
   ASSERT_EQ(whole.Wait(), 0) << whole.err();
@@ -100,37 +113,53 @@ TEST_F(TuneKillTest, AfterAnyKillTheNextRunEndsAsIfNothingHadHappened) {
   const ScanResult expected = Rows("whole.db");
   ASSERT_EQ(Winners(expected).size(), 2u);
 
-  for (int i = 1; i <= 4; ++i) {
-    const std::string db = "killed" + std::to_string(i) + ".db";
-    Program killed(Command(db));
-    std::this_thread::sleep_for(duration * i / 5);
-    const std::vector<pid_t> children = ChildrenOf(killed.pid());
-    killed.Signal(SIGKILL);
-    killed.Wait();
-    EXPECT_TRUE(Eventually([&] { return std::ranges::none_of(children, Runs); }))
-        << "a worker outlived its sweep";
-
-    Program resumed(Command(db));
-    ASSERT_EQ(resumed.Wait(), 0) << resumed.err();
-    const ScanResult rows = Rows(db);
-    EXPECT_EQ(Winners(rows), Winners(expected)) << "killed at " << i << "/5";
-    EXPECT_EQ(Trials(rows), Trials(expected)) << "killed at " << i << "/5";
+  std::minstd_rand random(1);
+  std::uniform_real_distribution<double> part(0, 1);
+  int kills = 0;
+  for (int sweep = 0; kills < kParentKills; ++sweep) {
+    const std::string db = "killed" + std::to_string(sweep) + ".db";
+    std::vector<Record> committed;
+    int exit_code = -1;
+    while (exit_code != 0) {
+      Program tune(Command(db));
+      if (kills < kParentKills) {
+        std::this_thread::sleep_for(duration * part(random));
+        const std::vector<pid_t> children = ChildrenOf(tune.pid());
+        tune.Signal(SIGKILL);
+        tune.Wait();
+        EXPECT_TRUE(Eventually([&] { return std::ranges::none_of(children, Runs); }))
+            << "a worker outlived its sweep";
+      }
+      exit_code = tune.Wait();
+      ASSERT_TRUE(exit_code == 0 || exit_code == 128 + SIGKILL) << tune.err();
+      kills += exit_code != 0;
+      const std::vector<Record> records = RecordsSoFar(db);
+      ASSERT_GE(records.size(), committed.size()) << "after " << kills << " kills";
+      EXPECT_TRUE(std::ranges::equal(committed, std::span(records).first(committed.size())))
+          << "a committed row was lost after " << kills << " kills";
+      committed = records;
+    }
+    EXPECT_EQ(Winners(Rows(db)), Winners(expected)) << "after " << kills << " kills";
+    EXPECT_EQ(Trials(Rows(db)), Trials(expected)) << "after " << kills << " kills";
   }
 }
 
 TEST_F(TuneKillTest, AKilledChildCostsAtMostTheTrialInFlight) {
-  for (int i = 0; i < 3; ++i) {
+  std::minstd_rand random(1);
+  std::uniform_int_distribution<int> milliseconds(0, 300);
+  for (int i = 0; i < kChildKills; ++i) {
     const std::string db = "child" + std::to_string(i) + ".db";
     Program tune(Command(db));
     // Whichever is running then: the one that measures, or one that compiles.
     ASSERT_TRUE(Eventually([&] { return !ChildrenOf(tune.pid()).empty(); }));
-    std::this_thread::sleep_for(std::chrono::milliseconds(60 * i + 30));
+    std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds(random)));
     const std::vector<pid_t> children = ChildrenOf(tune.pid());
     if (!children.empty()) kill(children[i % children.size()], SIGKILL);
     // While it starts there is nobody yet whose trial could be lost.
     if (tune.Wait() != 0) {
       EXPECT_THAT(tune.err(), ::testing::HasSubstr("signal 9"));
-      continue;
+      Program again(Command(db));
+      ASSERT_EQ(again.Wait(), 0) << again.err();
     }
     int crashed = 0;
     const ScanResult rows = Rows(db);
@@ -141,6 +170,11 @@ TEST_F(TuneKillTest, AKilledChildCostsAtMostTheTrialInFlight) {
     EXPECT_LE(crashed, 1);
     EXPECT_EQ(Winners(rows).size(), 2u);
     for (const auto& [trial, count] : Trials(rows)) EXPECT_EQ(count, 1) << trial;
+
+    Program resumed(Command(db));
+    ASSERT_EQ(resumed.Wait(), 0) << resumed.err();
+    EXPECT_EQ(Winners(Rows(db)), Winners(rows)) << "the same seed, the same winner";
+    EXPECT_EQ(Trials(Rows(db)), Trials(rows)) << "nothing is measured again";
   }
 }
 
