@@ -11,6 +11,7 @@
 namespace moetune {
 
 extern const Command kCompileCommand;
+extern const Command kListCommand;
 extern const Command kQueryCommand;
 extern const Command kTuneCommand;
 
@@ -115,6 +116,32 @@ TEST_F(TuneTest, ShardsTakeEveryNthProblemAndAllOfThemTogether) {
   EXPECT_THAT(shard("6/6"), IsEmpty()) << "an array may have more jobs than there are problems";
 }
 
+TEST(TuneOnSeveral, DevicesOfOneKindShareOneSweep) {
+  const FakeWorkers workers({.devices = {Fiction100(), Fiction100()}});
+  const std::string db = workers.folder.File("tuned.db");
+  std::vector<std::string> arguments = {
+      "--db", db, "--cubins", workers.cubins(), "--device", "0,1", "--budget", "2", "--jobs", "2"};
+  for (const std::string& word : workers.command()) {
+    arguments.insert(arguments.end(), {"--worker", word});
+  }
+  for (int64_t tokens : {8, 12, 16, 20}) {
+    arguments.insert(arguments.end(), {"--problem", ProblemKey(TinyProblem(tokens))});
+  }
+  const CliResult tuned = RunCli(kTuneCommand, arguments);
+  ASSERT_EQ(tuned.exit_code, 0) << tuned.err;
+  for (const char* place : {"[1/4]", "[2/4]", "[3/4]", "[4/4]"}) {
+    EXPECT_THAT(tuned.out, HasSubstr(place));
+  }
+  const Json winners = Json::parse(RunCli(kListCommand, {"--db", db, "--json"}).out);
+  EXPECT_EQ(winners.size(), 4u);
+}
+
+TEST_F(TuneTest, SeveralDevicesAreOfOneKind) {
+  const CliResult unlike = Tune({"--problem", key_, "--device", "0,1"});
+  EXPECT_THAT(unlike.err, AllOf(HasSubstr("Fiction 100"), HasSubstr("Fiction 200"),
+                                HasSubstr("devices of one kind")));
+}
+
 struct BadUse {
   std::vector<std::string> arguments;
   std::string error;
@@ -133,6 +160,8 @@ TEST_F(TuneTest, WhatCannotBeTunedIsAUsageErrorBeforeAnythingIsWritten) {
       {{"--problem", key_, "--strategy", "magic"}, "unknown strategy 'magic'"},
       {{"--problem", key_, "--time-limit", "soon"}, "'soon' is no duration"},
       {{"--problem", key_, "--budget", "-1"}, "budget"},
+      {{"--problem", key_, "--device", "0,0"}, "names 0 twice"},
+      {{"--problem", key_, "--device", "0,"}, "--device ''"},
       {{"--problem", key_, "--shard", "2"}, "'2' is not of the form I/N"},
       {{"--problem", key_, "--shard", "0/2"}, "--shard I/N: I '0'"},
       {{"--problem", key_, "--shard", "3/2"}, "--shard I/N: I '3'"},
