@@ -136,6 +136,23 @@ TEST(TuneOnSeveral, DevicesOfOneKindShareOneSweep) {
   EXPECT_EQ(winners.size(), 4u);
 }
 
+TEST_F(TuneTest, AMixOfRoutingsIsOneProblemAndAnswersForEachOfThem) {
+  const std::string shape = "forward/bf16/gather/e4/t12x2/n40/k24/";
+  const CliResult tuned = Tune({"--problem", shape + "softmax+zipf", "--budget", "3"});
+  ASSERT_EQ(tuned.exit_code, 0) << tuned.err;
+  EXPECT_THAT(tuned.out, HasSubstr("[1/1]"));
+  const CliResult answer =
+      RunCli(kQueryCommand, {"--db", db_, "--problem", shape + "zipf", "--device-name",
+                             std::string(Fiction100().name), "--json"});
+  EXPECT_EQ(Json::parse(answer.out)["tier"], "exact") << answer.err;
+  EXPECT_EQ(Json::parse(answer.out)["routing"], "softmax+zipf");
+  for (const Record& record : Log().records) {
+    const auto* m = std::get_if<Measurement>(&record.row);
+    if (m == nullptr || m->effort != Effort::kFinal) continue;
+    EXPECT_EQ(m->samples, 2 * 25) << "all rounds on both routings";
+  }
+}
+
 TEST_F(TuneTest, SeveralDevicesAreOfOneKind) {
   const CliResult unlike = Tune({"--problem", key_, "--device", "0,1"});
   EXPECT_THAT(unlike.err, AllOf(HasSubstr("Fiction 100"), HasSubstr("Fiction 200"),
