@@ -53,9 +53,10 @@ void AddOptions(Options& options, TuneOptions& tune) {
   options.Text("spec", "FILE", &tune.spec,
                "a text-proto moetune.v1.SweepSpec, instead of the above");
   AddDatabaseOption(options, &tune.db);
-  options.Text(
-      "device", "ORDINAL|estimate:NAME", &tune.device,
-      "a GPU of this machine, or one to rank for without timing: estimate:h200 (default: 0)");
+  options.Text("device", "ORDINALS|estimate:NAME", &tune.device,
+               "a GPU of this machine, or several of one kind, each with problems of its own: 0,1; "
+               "or one to "
+               "rank for without timing: estimate:h200 (default: 0)");
   options.Text("shard", "I/N", &tune.shard,
                "of every N problems only the I-th, from 1/N to N/N: one for each job of an array, "
                "each with a database of its own (moetune merge)");
@@ -70,7 +71,7 @@ void AddOptions(Options& options, TuneOptions& tune) {
   options.Text("time-limit", "DURATION", &tune.time_limit, "begin no trial past it: 90s, 15m, 2h");
   options.Flag("fresh", &tune.fresh, "measure again what the database has already");
   options.Integer("seed", "N", &tune.seed, 0, INT64_MAX, "of data, routing and search");
-  options.Integer("jobs", "N", &tune.jobs, 1, 1024, "compile processes");
+  options.Integer("jobs", "N", &tune.jobs, 1, 1024, "compile processes in all");
   AddCubinFolderOption(options, &tune.cubins);
   options.Texts("worker", "WORD", &tune.worker,
                 "command line of the child processes, word by word (default: this program's own)");
@@ -110,14 +111,37 @@ absl::StatusOr<std::vector<Problem>> TakeShard(const std::string& shard,
   return taken;
 }
 
+// "0" or "0,1": each once. None of an estimate.
+absl::StatusOr<std::vector<int>> ParseOrdinals(const std::string& list) {
+  if (list.starts_with(kEstimatePrefix)) return std::vector<int>();
+  const std::vector<std::string> texts = absl::StrSplit(list, ',');
+  std::vector<int> ordinals;
+  for (const std::string& text : texts) {
+    ASSIGN_OR_RETURN(const int64_t ordinal, ParseInteger("--device", text, 0, 1023));
+    if (std::ranges::find(ordinals, ordinal) != ordinals.end()) {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("--device '%s' names %d twice", list, ordinal));
+    }
+    ordinals.push_back(static_cast<int>(ordinal));
+  }
+  return ordinals;
+}
+
+// The compile processes are shared out among the devices.
+int JobsOfEach(const TuneOptions& tune, size_t devices) {
+  return std::max(1,
+                  static_cast<int>(tune.jobs / static_cast<int64_t>(std::max<size_t>(devices, 1))));
+}
+
 absl::StatusOr<SweepOptions> ReadSweepOptions(const TuneOptions& tune,
-                                              const std::vector<Problem>& problems) {
+                                              const std::vector<Problem>& problems,
+                                              size_t devices) {
   SweepOptions sweep;
   ASSIGN_OR_RETURN(const StrategyEntry* strategy, FindStrategy(tune.strategy));
   sweep.strategy = tune.strategy;
   // Enough to keep every compiler busy; what is suggested ahead of the trials is suggested blindly.
   if (strategy->learns) {
-    sweep.look_ahead = std::min(sweep.look_ahead, static_cast<int>(tune.jobs) + 1);
+    sweep.look_ahead = std::min(sweep.look_ahead, JobsOfEach(tune, devices) + 1);
   }
   for (const std::string& name :
        std::vector<std::string>(absl::StrSplit(tune.families, ',', absl::SkipEmpty()))) {
@@ -138,36 +162,55 @@ absl::StatusOr<SweepOptions> ReadSweepOptions(const TuneOptions& tune,
   return sweep;
 }
 
-absl::StatusOr<std::unique_ptr<Evaluator>> StartEvaluator(const TuneOptions& tune,
-                                                          Histograms histograms) {
+using Evaluators = std::vector<std::unique_ptr<Evaluator>>;
+
+// One per device.
+absl::StatusOr<Evaluators> StartEvaluators(const TuneOptions& tune,
+                                           const std::vector<int>& ordinals,
+                                           const Histograms& histograms) {
   ASSIGN_OR_RETURN(const std::string cubins, CubinFolder(tune.cubins));
   ASSIGN_OR_RETURN(const WorkerCommand worker, WorkerProgram(tune.worker));
-  const int jobs = static_cast<int>(tune.jobs);
+  Evaluators evaluators;
   if (tune.device.starts_with(kEstimatePrefix)) {
     ASSIGN_OR_RETURN(const DeviceSpec device,
                      FindKnownDevice(std::string_view(tune.device).substr(kEstimatePrefix.size())));
-    return EstimateEvaluator::Start(device,
-                                    {.worker = worker, .cubin_folder = cubins, .processes = jobs});
+    ASSIGN_OR_RETURN(evaluators.emplace_back(),
+                     EstimateEvaluator::Start(device, {.worker = worker,
+                                                       .cubin_folder = cubins,
+                                                       .processes = static_cast<int>(tune.jobs)}));
+    return evaluators;
   }
-  ASSIGN_OR_RETURN(const int64_t ordinal, ParseInteger("--device", tune.device, 0, 1023));
-  return WorkerEvaluator::Start({.worker = worker,
-                                 .cubin_folder = cubins,
-                                 .device = static_cast<int>(ordinal),
-                                 .compile_processes = jobs,
-                                 .seed = static_cast<uint64_t>(tune.seed),
-                                 .histograms = std::move(histograms)});
+  for (const int ordinal : ordinals) {
+    ASSIGN_OR_RETURN(evaluators.emplace_back(),
+                     WorkerEvaluator::Start({.worker = worker,
+                                             .cubin_folder = cubins,
+                                             .device = ordinal,
+                                             .compile_processes = JobsOfEach(tune, ordinals.size()),
+                                             .seed = static_cast<uint64_t>(tune.seed),
+                                             .histograms = histograms}));
+    const std::string& name = evaluators.back()->device().name;
+    if (name != evaluators[0]->device().name) {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("--device '%s': device %d is a %s and device %d a %s; a sweep runs on "
+                          "devices of one kind",
+                          tune.device, ordinals[0], evaluators[0]->device().name, ordinal, name));
+    }
+  }
+  return evaluators;
 }
 
-void PrintUsage(const Evaluator& evaluator) {
-  const auto* worker = dynamic_cast<const WorkerEvaluator*>(&evaluator);
-  if (worker == nullptr) return;
-  const WorkerEvaluator::Usage usage = worker->usage();
-  const double total = std::max(absl::ToDoubleSeconds(usage.total), 1e-9);
-  std::cout << absl::StrFormat(
-      "%.1f s: %.0f %% measuring, %.0f %% waiting for compiles; %d restarts of the timing "
-      "process\n",
-      total, 100 * absl::ToDoubleSeconds(usage.measuring) / total,
-      100 * absl::ToDoubleSeconds(usage.waiting_for_compiles) / total, usage.restarts);
+void PrintUsage(const Evaluators& evaluators) {
+  for (const std::unique_ptr<Evaluator>& evaluator : evaluators) {
+    const auto* worker = dynamic_cast<const WorkerEvaluator*>(evaluator.get());
+    if (worker == nullptr) continue;
+    const WorkerEvaluator::Usage usage = worker->usage();
+    const double total = std::max(absl::ToDoubleSeconds(usage.total), 1e-9);
+    std::cout << absl::StrFormat(
+        "%.1f s: %.0f %% measuring, %.0f %% waiting for compiles; %d restarts of the timing "
+        "process\n",
+        total, 100 * absl::ToDoubleSeconds(usage.measuring) / total,
+        100 * absl::ToDoubleSeconds(usage.waiting_for_compiles) / total, usage.restarts);
+  }
 }
 
 absl::StatusOr<int> Run(std::span<const std::string> arguments) {
@@ -181,24 +224,27 @@ absl::StatusOr<int> Run(std::span<const std::string> arguments) {
   ASSIGN_OR_RETURN(const bool go_on, options.Parse(arguments));
   if (!go_on) return kExitOk;
 
-  absl::StatusOr<SweepSpec> spec = ReadSpec(tune);
+  const absl::StatusOr<SweepSpec> spec = ReadSpec(tune);
   if (!spec.ok()) return UsageError(spec.status());
   absl::StatusOr<std::vector<Problem>> problems = ExpandProblems(*spec);
   if (problems.ok()) problems = TakeShard(tune.shard, *std::move(problems));
   if (!problems.ok()) return UsageError(problems.status());
-  const absl::StatusOr<SweepOptions> sweep = ReadSweepOptions(tune, *problems);
+  const absl::StatusOr<std::vector<int>> ordinals = ParseOrdinals(tune.device);
+  if (!ordinals.ok()) return UsageError(ordinals.status());
+  const absl::StatusOr<SweepOptions> sweep = ReadSweepOptions(tune, *problems, ordinals->size());
   if (!sweep.ok()) return UsageError(sweep.status());
   ASSIGN_OR_RETURN(const std::string path, WritableDatabasePath(tune.db));
   ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, OpenStore(path, OpenMode::kReadWrite));
-  ASSIGN_OR_RETURN(const std::unique_ptr<Evaluator> evaluator,
-                   StartEvaluator(tune, std::move(spec->histograms)));
+  ASSIGN_OR_RETURN(const Evaluators evaluators, StartEvaluators(tune, *ordinals, spec->histograms));
+  std::vector<Evaluator*> borrowed;
+  for (const auto& evaluator : evaluators) borrowed.push_back(evaluator.get());
 
   // With --json the results alone stand on standard output.
   std::ostream& progress_out = tune.json ? std::cerr : std::cout;
   TuneProgress progress(progress_out, isatty(tune.json ? STDERR_FILENO : STDOUT_FILENO) != 0,
-                        evaluator->device());
+                        evaluators[0]->device());
   ASSIGN_OR_RETURN(const std::vector<Winner> winners,
-                   RunSweep(*problems, *sweep, *store, *evaluator, progress));
+                   RunSweep(*problems, *sweep, *store, borrowed, progress));
   RETURN_IF_ERROR(store->Close());
   if (tune.json) {
     Json list = Json::array();
@@ -206,7 +252,7 @@ absl::StatusOr<int> Run(std::span<const std::string> arguments) {
     std::cout << JsonText(list);
   } else {
     std::cout << '\n' << WinnersText(winners);
-    PrintUsage(*evaluator);
+    PrintUsage(evaluators);
   }
   return progress.failed_problems() == 0 ? kExitOk : kExitFailed;
 }

@@ -39,13 +39,9 @@ TuneProgress::TuneProgress(std::ostream& out, bool terminal, const DeviceSpec& d
       shown_(absl::InfinitePast()) {}
 
 void TuneProgress::OnProblem(size_t index, size_t count, const Problem& problem, size_t trials) {
-  index_ = index;
+  MutexLock lock(mutex_);
   count_ = count;
-  problem_ = problem;
-  trials_ = trials;
-  done_ = 0;
-  best_us_ = 0;
-  failures_.clear();
+  current_[ProblemKey(problem)] = {.index = index, .problem = problem, .trials = trials};
   if (terminal_) return;
   out_ << absl::StrFormat("[%d/%d] %s: %d candidates\n", index + 1, count, ProblemKey(problem),
                           trials)
@@ -53,24 +49,29 @@ void TuneProgress::OnProblem(size_t index, size_t count, const Problem& problem,
 }
 
 void TuneProgress::OnTrial(const Measurement& measurement, bool) {
+  MutexLock lock(mutex_);
+  Current& current = current_[ProblemKey(measurement.problem)];
   // Finalists are timed again, and count once.
-  done_ = std::min(done_ + 1, trials_);
+  current.done = std::min(current.done + 1, current.trials);
   if (measurement.outcome != Outcome::kOk) {
-    ++failures_[measurement.outcome];
-  } else if (best_us_ == 0 || measurement.time_us < best_us_) {
-    best_us_ = measurement.time_us;
+    ++current.failures[measurement.outcome];
+  } else if (current.best_us == 0 || measurement.time_us < current.best_us) {
+    current.best_us = measurement.time_us;
   }
   if (now_() - shown_ < (terminal_ ? kTerminalInterval : kPlainInterval)) return;
   shown_ = now_();
   if (terminal_) {
-    out_ << "\r\033[K" << StateText() << std::flush;
+    out_ << "\r\033[K" << StateText(current) << std::flush;
   } else {
-    out_ << "  " << StateText() << '\n' << std::flush;
+    out_ << "  " << StateText(current) << '\n' << std::flush;
   }
 }
 
 void TuneProgress::OnResult(const Problem& problem, const absl::StatusOr<Winner>& winner,
                             bool from_store) {
+  MutexLock lock(mutex_);
+  current_.erase(ProblemKey(problem));
+  ++ended_;
   ClearLine();
   if (!winner.ok()) {
     ++failed_problems_;
@@ -87,14 +88,14 @@ void TuneProgress::ClearLine() {
   if (terminal_) out_ << "\r\033[K";
 }
 
-std::string TuneProgress::StateText() const {
-  std::string text =
-      absl::StrFormat("problem %d of %d, %d of %d trials", index_ + 1, count_, done_, trials_);
-  if (best_us_ > 0) {
-    absl::StrAppendFormat(&text, ", best %s µs (%s of roof)", MicrosecondsText(best_us_),
-                          RoofText(problem_, device_, best_us_));
+std::string TuneProgress::StateText(const Current& current) const {
+  std::string text = absl::StrFormat("problem %d of %d, %d of %d trials", current.index + 1, count_,
+                                     current.done, current.trials);
+  if (current.best_us > 0) {
+    absl::StrAppendFormat(&text, ", best %s µs (%s of roof)", MicrosecondsText(current.best_us),
+                          RoofText(current.problem, device_, current.best_us));
   }
-  for (const auto& [outcome, number] : failures_) {
+  for (const auto& [outcome, number] : current.failures) {
     absl::StrAppendFormat(&text, ", %d %s", number, OutcomeName(outcome));
   }
   return text + EtaText();
@@ -102,8 +103,11 @@ std::string TuneProgress::StateText() const {
 
 // As if every problem took as long as those so far.
 std::string TuneProgress::EtaText() const {
-  const double part = trials_ == 0 ? 0 : static_cast<double>(done_) / static_cast<double>(trials_);
-  const double done = static_cast<double>(index_) + part;
+  auto done = static_cast<double>(ended_);
+  for (const auto& [key, current] : current_) {
+    if (current.trials == 0) continue;
+    done += static_cast<double>(current.done) / static_cast<double>(current.trials);
+  }
   const absl::Duration elapsed = now_() - started_;
   if (done < 0.05 || elapsed < absl::Seconds(1)) return "";
   const absl::Duration left = elapsed * ((static_cast<double>(count_) - done) / done);

@@ -10,10 +10,12 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "db/mutex.h"
 #include "tuner/sweep.h"
 
 namespace moetune {
 
+// Thread-safe.
 class TuneProgress : public SweepObserver {
  public:
   // Writes to `out`, which is borrowed. Rates of `device` give the percent of roof.
@@ -25,11 +27,24 @@ class TuneProgress : public SweepObserver {
   void OnResult(const Problem& problem, const absl::StatusOr<Winner>& winner,
                 bool from_store) override;
 
-  int failed_problems() const { return failed_problems_; }
+  int failed_problems() const {
+    MutexLock lock(mutex_);
+    return failed_problems_;
+  }
 
  private:
-  std::string StateText() const;
-  std::string EtaText() const;
+  // A problem that is being tuned: with several devices there are several.
+  struct Current {
+    size_t index = 0;
+    Problem problem;
+    size_t trials = 0;  // expected
+    size_t done = 0;
+    double best_us = 0;
+    std::map<Outcome, int> failures;
+  };
+
+  std::string StateText(const Current& current) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::string EtaText() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ClearLine();
 
   std::ostream& out_;
@@ -37,16 +52,13 @@ class TuneProgress : public SweepObserver {
   const DeviceSpec device_;
   const std::function<absl::Time()> now_;
   const absl::Time started_;
-  absl::Time shown_;
 
-  size_t index_ = 0;
-  size_t count_ = 0;
-  Problem problem_;
-  size_t trials_ = 0;  // expected of this problem
-  size_t done_ = 0;    // of this problem
-  double best_us_ = 0;
-  std::map<Outcome, int> failures_;  // of this problem
-  int failed_problems_ = 0;
+  mutable Mutex mutex_;
+  absl::Time shown_ ABSL_GUARDED_BY(mutex_);
+  size_t count_ ABSL_GUARDED_BY(mutex_) = 0;  // of problems
+  size_t ended_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::map<std::string, Current> current_ ABSL_GUARDED_BY(mutex_);  // by key
+  int failed_problems_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 // The closing table: each problem's winner with its rate, percent of roof and speed-up.

@@ -1,11 +1,10 @@
 #include "tuner/sweep.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
+#include <atomic>
 #include <deque>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -13,6 +12,7 @@
 #include "tuner/search_strategy.h"
 #include "tuner/statistics.h"
 #include "tuner/sweep_history.h"
+#include "tuner/sweep_row.h"
 #include "tuner/timer.h"
 #include "tuner/winner_rule.h"
 
@@ -24,11 +24,11 @@ struct Run {
   const SweepOptions& options;
   const StrategyEntry& strategy;
   Store& store;
-  Evaluator& evaluator;
   SweepObserver& observer;
   SweepHistory history;
   std::string id;
   absl::Time deadline;
+  std::atomic<size_t> next = 0;  // problem to begin
 
   bool PastDeadline() const { return options.now() >= deadline; }
 };
@@ -38,25 +38,14 @@ struct Tuned {
   bool from_store = false;
 };
 
-// In the cost model's order. The default, which winners are timed beside, is of any family.
-std::vector<Candidate> CandidatesOf(const Problem& problem, const Run& run) {
-  std::vector<Candidate> ranked = RankCandidates(problem, run.evaluator.device());
-  const std::vector<const Family*>& families = run.options.families;
-  if (families.empty() || ranked.empty()) return ranked;
-  const auto other = std::remove_if(ranked.begin() + 1, ranked.end(), [&](const Candidate& c) {
-    return std::find(families.begin(), families.end(), c.family) == families.end();
-  });
-  ranked.erase(other, ranked.end());
-  return ranked;
-}
-
 // The sweep of one problem.
 class ProblemSweep {
  public:
-  ProblemSweep(const Problem& problem, Run& run)
+  ProblemSweep(const Problem& problem, Run& run, Evaluator& evaluator)
       : problem_(problem),
         run_(run),
-        candidates_(CandidatesOf(problem, run)),
+        evaluator_(evaluator),
+        candidates_(RankCandidates(problem, evaluator.device(), run.options.families)),
         tried_(candidates_.size(), false),
         times_(candidates_.size()) {
     for (size_t i = 0; i < candidates_.size(); ++i) failed_before_ += FailedElsewhere(i) ? 1 : 0;
@@ -86,7 +75,7 @@ class ProblemSweep {
     if (!candidates_.empty()) {
       return absl::NotFoundError(absl::StrFormat("none of %d configs passed", candidates_.size()));
     }
-    const DeviceSpec& device = run_.evaluator.device();
+    const DeviceSpec& device = evaluator_.device();
     return absl::NotFoundError(absl::StrFormat("no kernel family runs it on %s (%s)", device.name,
                                                ArchName(device.compute_capability)));
   }
@@ -145,7 +134,7 @@ class ProblemSweep {
 
   std::vector<size_t> FirstTrials() const {
     std::vector<size_t> first = {0};
-    while (FailedElsewhere(first[0])) ++first[0];
+    while (first[0] + 1 < candidates_.size() && FailedElsewhere(first[0])) ++first[0];
     for (const Candidate& winner :
          run_.history.WinnersNear(problem_, static_cast<size_t>(run_.options.warm_start))) {
       const auto at = std::ranges::find(candidates_, winner);
@@ -181,7 +170,7 @@ class ProblemSweep {
         if (Known(candidate) == nullptr) unknown.push_back(candidates_[candidate]);
       }
     }
-    run_.evaluator.Prepare(problem_, unknown);
+    evaluator_.Prepare(problem_, unknown);
   }
 
   // Measures and learns. Everything of one Measure is in the store when this returns, except passed
@@ -189,8 +178,7 @@ class ProblemSweep {
   absl::StatusOr<std::vector<Trial>> Measure(std::span<const size_t> chosen, Effort effort) {
     std::vector<Candidate> candidates;
     for (size_t i : chosen) candidates.push_back(candidates_[i]);
-    ASSIGN_OR_RETURN(std::vector<Trial> trials,
-                     run_.evaluator.Measure(problem_, candidates, effort));
+    ASSIGN_OR_RETURN(std::vector<Trial> trials, evaluator_.Measure(problem_, candidates, effort));
     measured_ = true;
     std::vector<Record> batch;
     for (size_t i = 0; i < trials.size(); ++i) {
@@ -278,7 +266,7 @@ class ProblemSweep {
       if (trial.measurement.outcome != Outcome::kOk) continue;
       const Candidate& candidate = candidates_[chosen[i]];
       const Plan plan =
-          candidate.family->plan(problem_, candidate.config, run_.evaluator.device(), trial.facts);
+          candidate.family->plan(problem_, candidate.config, evaluator_.device(), trial.facts);
       finalists.push_back({candidate, trial.samples_us, trial.facts.registers,
                            trial.facts.static_shared_bytes + plan.dynamic_shared_bytes});
       passed.push_back(std::move(trial));
@@ -331,6 +319,7 @@ class ProblemSweep {
 
   const Problem& problem_;
   Run& run_;
+  Evaluator& evaluator_;
   // In the cost model's order: the first is what a look-up without any record answers.
   std::vector<Candidate> candidates_;
   std::vector<bool> tried_;
@@ -341,56 +330,66 @@ class ProblemSweep {
   bool measured_ = false;     // anything, in this run
 };
 
-std::string HostName() {
-  std::array<char, 256> name = {};
-  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
+absl::Status RecordSweep(Run& run, SweepState state) {
+  const Record record = NewRecord(SweepRow(run.id, run.options, state));
+  return run.store.Append({&record, 1}).status();
 }
 
-absl::Status RecordSweep(Run& run, SweepState state) {
-  const Record record = NewRecord(Sweep{.id = run.id,
-                                        .state = state,
-                                        .strategy = run.options.strategy,
-                                        .seed = run.options.seed,
-                                        .spec = run.options.spec_text,
-                                        .host = HostName(),
-                                        .version = run.options.version,
-                                        .at = NowUs()});
-  return run.store.Append({&record, 1}).status();
+// Tunes what is next until nothing is left. winners[i] is written only by who tunes problems[i].
+absl::Status TuneInTurn(const std::vector<Problem>& problems, Run& run, Evaluator& evaluator,
+                        std::span<std::optional<Winner>> winners) {
+  for (size_t i = run.next++; i < problems.size() && !run.PastDeadline(); i = run.next++) {
+    ProblemSweep sweep(problems[i], run, evaluator);
+    run.observer.OnProblem(i, problems.size(), problems[i], sweep.TrialsPlanned());
+    absl::StatusOr<Tuned> tuned = sweep.Tune();
+    if (tuned.ok()) {
+      run.observer.OnResult(problems[i], tuned->winner, tuned->from_store);
+      winners[i] = std::move(tuned->winner);
+    } else if (absl::IsNotFound(tuned.status()) || absl::IsResourceExhausted(tuned.status())) {
+      run.observer.OnResult(problems[i], tuned.status(), /*from_store=*/false);
+    } else {
+      run.next = problems.size();  // the others end theirs
+      return tuned.status();
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
 
 absl::StatusOr<std::vector<Winner>> RunSweep(const std::vector<Problem>& problems,
                                              const SweepOptions& options, Store& store,
-                                             Evaluator& evaluator, SweepObserver& observer) {
+                                             std::span<Evaluator* const> evaluators,
+                                             SweepObserver& observer) {
   ASSIGN_OR_RETURN(const StrategyEntry* strategy, FindStrategy(options.strategy));
   std::vector<Record> known;
   if (!options.fresh) {
     ASSIGN_OR_RETURN(ScanResult scan, store.Scan(0));
     known = std::move(scan.records);
   }
-  Run run = {options,   *strategy,
-             store,     evaluator,
-             observer,  SweepHistory(known, evaluator),
-             NewUuid(), options.now() + options.time_limit};
+  Run run = {options,
+             *strategy,
+             store,
+             observer,
+             SweepHistory(known, *evaluators[0]),
+             NewUuid(),
+             options.now() + options.time_limit};
   known.clear();
 
   RETURN_IF_ERROR(RecordSweep(run, SweepState::kStarted));
-  std::vector<Winner> winners;
-  for (size_t i = 0; i < problems.size() && !run.PastDeadline(); ++i) {
-    ProblemSweep sweep(problems[i], run);
-    observer.OnProblem(i, problems.size(), problems[i], sweep.TrialsPlanned());
-    absl::StatusOr<Tuned> tuned = sweep.Tune();
-    if (tuned.ok()) {
-      observer.OnResult(problems[i], tuned->winner, tuned->from_store);
-      winners.push_back(std::move(tuned->winner));
-    } else if (absl::IsNotFound(tuned.status()) || absl::IsResourceExhausted(tuned.status())) {
-      observer.OnResult(problems[i], tuned.status(), /*from_store=*/false);
-    } else {
-      return tuned.status();
-    }
-  }
+  std::vector<std::optional<Winner>> found(problems.size());
+  std::vector<absl::Status> ends(evaluators.size());
+  const auto tune = [&](size_t i) { ends[i] = TuneInTurn(problems, run, *evaluators[i], found); };
+  std::vector<std::thread> others;
+  for (size_t i = 1; i < evaluators.size(); ++i) others.emplace_back(tune, i);
+  tune(0);
+  for (std::thread& other : others) other.join();
+  for (const absl::Status& end : ends) RETURN_IF_ERROR(end);
   RETURN_IF_ERROR(RecordSweep(run, SweepState::kFinished));
+  std::vector<Winner> winners;
+  for (std::optional<Winner>& winner : found) {
+    if (winner) winners.push_back(*std::move(winner));
+  }
   return winners;
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -34,7 +35,8 @@ struct SweepOptions {
   std::function<absl::Time()> now = absl::Now;
 };
 
-// Told of everything as it happens, from the sweep's thread.
+// Told of everything as it happens: from the caller's thread, and of each further evaluator from
+// another one. Problems are then told of side by side.
 class SweepObserver {
  public:
   virtual ~SweepObserver() = default;
@@ -45,13 +47,22 @@ class SweepObserver {
                         bool from_store) = 0;
 };
 
-// Tunes every problem in order. Each trial is in the store when the next begins; what the store
-// holds of the same environment is not measured again, unless `fresh`. A kernel that failed once is
-// not tried again, in any problem. Returns the winners, in the problems' order; a problem that no
-// family can run, that does not fit the device, or none of whose candidates passed, has none.
+// Tunes every problem in order, on each evaluator one at a time: all trials of a problem are made
+// by one of them. The evaluators are of like devices; one at least. Each trial is in the store when
+// the next begins; what the store holds of the same environment is not measured again, unless
+// `fresh`. A kernel that failed once is not tried again, in any problem. Returns the winners, in
+// the problems' order; a problem that no family can run, that does not fit the device, or none of
+// whose candidates passed, has none.
 absl::StatusOr<std::vector<Winner>> RunSweep(const std::vector<Problem>& problems,
                                              const SweepOptions& options, Store& store,
-                                             Evaluator& evaluator, SweepObserver& observer);
+                                             std::span<Evaluator* const> evaluators,
+                                             SweepObserver& observer);
+inline absl::StatusOr<std::vector<Winner>> RunSweep(const std::vector<Problem>& problems,
+                                                    const SweepOptions& options, Store& store,
+                                                    Evaluator& evaluator, SweepObserver& observer) {
+  Evaluator* const alone = &evaluator;
+  return RunSweep(problems, options, store, {&alone, 1}, observer);
+}
 
 }  // namespace moetune
 

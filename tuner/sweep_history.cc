@@ -27,6 +27,7 @@ bool IsOfHere(const Row& row, const Evaluator& evaluator) {
 }  // namespace
 
 SweepHistory::SweepHistory(std::span<const Record> records, const Evaluator& evaluator) {
+  MutexLock lock(mutex_);
   for (const Record& record : records) {
     if (const auto* measurement = std::get_if<Measurement>(&record.row)) {
       if (!IsOfHere(*measurement, evaluator)) continue;
@@ -42,7 +43,10 @@ SweepHistory::SweepHistory(std::span<const Record> records, const Evaluator& eva
   }
 }
 
-void SweepHistory::Add(const Measurement& measurement) { Note(measurement, kThisRun); }
+void SweepHistory::Add(const Measurement& measurement) {
+  MutexLock lock(mutex_);
+  Note(measurement, kThisRun);
+}
 
 void SweepHistory::Note(const Measurement& m, int64_t sequence) {
   KnownTrial& known = trials_[TrialName(m.problem, m.family, m.config)];
@@ -61,13 +65,18 @@ void SweepHistory::Note(const Measurement& m, int64_t sequence) {
   }
 }
 
-void SweepHistory::Add(const Winner& winner) { past_winners_.push_back({winner, kThisRun}); }
+void SweepHistory::Add(const Winner& winner) {
+  MutexLock lock(mutex_);
+  past_winners_.push_back({winner, kThisRun});
+}
 
 bool SweepHistory::Failed(const Shape& shape, const Candidate& candidate) const {
+  MutexLock lock(mutex_);
   return failed_.contains(KernelName(shape, candidate.family->name, candidate.config));
 }
 
 const KnownTrial* SweepHistory::Find(const Problem& problem, const Candidate& candidate) const {
+  MutexLock lock(mutex_);
   const auto found = trials_.find(TrialName(problem, candidate.family->name, candidate.config));
   // A later look without the first says nothing of how it compares with others.
   const bool known = found != trials_.end() && !found->second.measurement.family.empty();
@@ -81,6 +90,7 @@ const Winner* SweepHistory::StandingWinner(const Problem& problem) const {
   const auto last = last_sequence_.find(key);
   if (last != last_sequence_.end() && last->second > found->second.sequence) return nullptr;
   const Winner& winner = found->second.winner;
+  MutexLock lock(mutex_);
   if (failed_.contains(KernelName(problem.shape, winner.family, winner.config))) return nullptr;
   return &winner;
 }
@@ -91,12 +101,14 @@ bool SweepHistory::IsBefore(const Problem& problem, int64_t sequence) const {
 }
 
 bool SweepHistory::CompiledBefore(const Problem& problem, const Candidate& candidate) const {
+  MutexLock lock(mutex_);
   const auto found =
       compiled_.find(KernelName(problem.shape, candidate.family->name, candidate.config));
   return found != compiled_.end() && IsBefore(problem, found->second);
 }
 
 std::vector<Candidate> SweepHistory::WinnersNear(const Problem& problem, size_t count) const {
+  MutexLock lock(mutex_);
   std::vector<std::pair<double, const Winner*>> near;
   for (const auto& [winner, sequence] : past_winners_) {
     const double distance = ProblemDistance(problem, winner.problem);

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "db/mutex.h"
 #include "db/record.h"
 #include "tuner/evaluator.h"
 
@@ -24,6 +25,8 @@ struct KnownTrial {
   std::optional<double> short_us;  // from the short list
 };
 
+// Thread-safe, for the threads of a sweep over several devices, as long as a problem's trials are
+// all added by one of them.
 class SweepHistory {
  public:
   // Keeps of `records`, in ascending order, what was measured on the evaluator's device in the
@@ -61,17 +64,21 @@ class SweepHistory {
   // Rows of this run come after all others.
   static constexpr int64_t kThisRun = std::numeric_limits<int64_t>::max();
 
-  void Note(const Measurement& measurement, int64_t sequence);
+  void Note(const Measurement& measurement, int64_t sequence) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Of a problem's first trial in the store; where it has none, everything came before it.
   bool IsBefore(const Problem& problem, int64_t sequence) const;
 
-  std::map<std::string, KnownTrial> trials_;      // by problem and candidate
-  std::set<std::string> failed_;                  // kernels
-  std::map<std::string, int64_t> compiled_;       // kernels, with the first row
+  // Of the store alone.
   std::map<std::string, Chosen> winners_;         // by problem
   std::map<std::string, int64_t> last_sequence_;  // of a problem's trials
   std::map<std::string, int64_t> first_sequence_;
-  std::vector<Chosen> past_winners_;  // measured ones of all devices, the newest last
+
+  mutable Mutex mutex_;
+  std::map<std::string, KnownTrial> trials_ ABSL_GUARDED_BY(mutex_);  // by problem and candidate
+  std::set<std::string> failed_ ABSL_GUARDED_BY(mutex_);              // kernels
+  std::map<std::string, int64_t> compiled_ ABSL_GUARDED_BY(mutex_);   // kernels, first row
+  // Measured ones of all devices, the newest last.
+  std::vector<Chosen> past_winners_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace moetune

@@ -11,6 +11,7 @@
 namespace moetune {
 
 extern const Command kCompileCommand;
+extern const Command kListCommand;
 extern const Command kQueryCommand;
 extern const Command kTuneCommand;
 
@@ -115,6 +116,49 @@ TEST_F(TuneTest, ShardsTakeEveryNthProblemAndAllOfThemTogether) {
   EXPECT_THAT(shard("6/6"), IsEmpty()) << "an array may have more jobs than there are problems";
 }
 
+TEST(TuneOnSeveral, DevicesOfOneKindShareOneSweep) {
+  const FakeWorkers workers({.devices = {Fiction100(), Fiction100()}});
+  const std::string db = workers.folder.File("tuned.db");
+  std::vector<std::string> arguments = {
+      "--db", db, "--cubins", workers.cubins(), "--device", "0,1", "--budget", "2", "--jobs", "2"};
+  for (const std::string& word : workers.command()) {
+    arguments.insert(arguments.end(), {"--worker", word});
+  }
+  for (int64_t tokens : {8, 12, 16, 20}) {
+    arguments.insert(arguments.end(), {"--problem", ProblemKey(TinyProblem(tokens))});
+  }
+  const CliResult tuned = RunCli(kTuneCommand, arguments);
+  ASSERT_EQ(tuned.exit_code, 0) << tuned.err;
+  for (const char* place : {"[1/4]", "[2/4]", "[3/4]", "[4/4]"}) {
+    EXPECT_THAT(tuned.out, HasSubstr(place));
+  }
+  const Json winners = Json::parse(RunCli(kListCommand, {"--db", db, "--json"}).out);
+  EXPECT_EQ(winners.size(), 4u);
+}
+
+TEST_F(TuneTest, AMixOfRoutingsIsOneProblemAndAnswersForEachOfThem) {
+  const std::string shape = "forward/bf16/gather/e4/t12x2/n40/k24/";
+  const CliResult tuned = Tune({"--problem", shape + "softmax+zipf", "--budget", "3"});
+  ASSERT_EQ(tuned.exit_code, 0) << tuned.err;
+  EXPECT_THAT(tuned.out, HasSubstr("[1/1]"));
+  const CliResult answer =
+      RunCli(kQueryCommand, {"--db", db_, "--problem", shape + "zipf", "--device-name",
+                             std::string(Fiction100().name), "--json"});
+  EXPECT_EQ(Json::parse(answer.out)["tier"], "exact") << answer.err;
+  EXPECT_EQ(Json::parse(answer.out)["routing"], "softmax+zipf");
+  for (const Record& record : Log().records) {
+    const auto* m = std::get_if<Measurement>(&record.row);
+    if (m == nullptr || m->effort != Effort::kFinal) continue;
+    EXPECT_EQ(m->samples, 2 * 25) << "all rounds on both routings";
+  }
+}
+
+TEST_F(TuneTest, SeveralDevicesAreOfOneKind) {
+  const CliResult unlike = Tune({"--problem", key_, "--device", "0,1"});
+  EXPECT_THAT(unlike.err, AllOf(HasSubstr("Fiction 100"), HasSubstr("Fiction 200"),
+                                HasSubstr("devices of one kind")));
+}
+
 struct BadUse {
   std::vector<std::string> arguments;
   std::string error;
@@ -134,6 +178,8 @@ TEST_F(TuneTest, WhatCannotBeTunedIsAUsageErrorBeforeAnythingIsWritten) {
       {{"--problem", key_, "--families", "reference,sm80_mna"}, "did you mean 'sm80_mma'"},
       {{"--problem", key_, "--time-limit", "soon"}, "'soon' is no duration"},
       {{"--problem", key_, "--budget", "-1"}, "budget"},
+      {{"--problem", key_, "--device", "0,0"}, "names 0 twice"},
+      {{"--problem", key_, "--device", "0,"}, "--device ''"},
       {{"--problem", key_, "--shard", "2"}, "'2' is not of the form I/N"},
       {{"--problem", key_, "--shard", "0/2"}, "--shard I/N: I '0'"},
       {{"--problem", key_, "--shard", "3/2"}, "--shard I/N: I '3'"},

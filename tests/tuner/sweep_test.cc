@@ -4,16 +4,25 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include "kernels/cost_model.h"
 #include "kernels/registry.h"
 #include "kernels/status_macros.h"
+#include "tests/testing/eventually.h"
 #include "tests/tuner/sweep_fixture.h"
 
 namespace moetune {
 namespace {
 
 using ::testing::HasSubstr;
+
+class Quiet : public SweepObserver {
+ public:
+  void OnProblem(size_t, size_t, const Problem&, size_t) override {}
+  void OnTrial(const Measurement&, bool) override {}
+  void OnResult(const Problem&, const absl::StatusOr<Winner>&, bool) override {}
+};
 
 TEST_F(SweepTest, OfChosenFamiliesOnlyTheDefaultIsOfAnother) {
   const Family* chosen = FindFamily("reference").value();
@@ -180,6 +189,52 @@ TEST_F(SweepTest, AProblemThatDoesNotFitTheDeviceIsPassedOver) {
   };
   EXPECT_EQ(Run({problem_, SmallProblem(65)}).size(), 1u);
   EXPECT_THAT(std::string(recorder_.results[0].status().message()), HasSubstr("no room"));
+}
+
+TEST_F(SweepTest, SeveralEvaluatorsShareTheProblemsAndNoneIsSplit) {
+  std::vector<Problem> problems;
+  for (int64_t tokens = 1; tokens <= 12; ++tokens) problems.push_back(SmallProblem(tokens));
+  const std::vector<Winner> expected = Run(problems, {.budget = 10});
+  store_ = OpenStore("memory:", OpenMode::kReadWrite).value();
+
+  FakeEvaluator first, second;
+  std::atomic<int> begun = 0;  // each waits until both have a problem
+  for (FakeEvaluator* evaluator : {&first, &second}) {
+    evaluator->failure = [&, evaluator](const Problem&, Effort) {
+      if (evaluator->calls.size() == 1) ++begun;
+      EXPECT_TRUE(Eventually([&] { return begun == 2; })) << "problems run side by side";
+      return absl::OkStatus();
+    };
+  }
+  Evaluator* const both[] = {&first, &second};
+  Quiet observer;
+  const auto winners = RunSweep(problems, {.budget = 10}, *store_, both, observer);
+  ASSERT_TRUE(winners.ok()) << winners.status();
+  ASSERT_EQ(winners->size(), problems.size());
+  for (size_t i = 0; i < problems.size(); ++i) {
+    EXPECT_EQ((*winners)[i].problem, problems[i]) << "in the problems' order";
+    EXPECT_EQ((*winners)[i].config, expected[i].config);
+    const auto has = [&](const FakeEvaluator& evaluator) {
+      return std::ranges::any_of(evaluator.calls,
+                                 [&](const auto& call) { return call.problem == problems[i]; });
+    };
+    EXPECT_NE(has(first), has(second)) << "one card makes all trials of a problem";
+  }
+  EXPECT_EQ(MostRowsOfOneTrial(), 1);
+}
+
+TEST_F(SweepTest, AnEvaluatorThatCannotGoOnEndsTheSweepOfAll) {
+  FakeEvaluator broken;
+  broken.failure = [](const Problem&, Effort) { return absl::AbortedError("off the bus"); };
+  Evaluator* const both[] = {&evaluator_, &broken};
+  std::vector<Problem> problems;
+  for (int64_t tokens = 1; tokens <= 200; ++tokens) problems.push_back(SmallProblem(tokens));
+  evaluator_.failure = [&](const Problem&, Effort) {
+    EXPECT_TRUE(Eventually([&] { return !broken.calls.empty(); }));
+    return absl::OkStatus();
+  };
+  Quiet observer;
+  EXPECT_TRUE(absl::IsAborted(RunSweep(problems, {}, *store_, both, observer).status()));
 }
 
 TEST_F(SweepTest, AnEvaluatorThatCannotGoOnEndsTheSweepWithItsError) {
