@@ -25,7 +25,8 @@ std::vector<Instance> EveryInstance() {
   std::vector<Instance> instances;
   for (const Family* family : Families()) {
     for (const char* arch : {"sm_75", "sm_80", "sm_86", "sm_89", "sm_90a", "sm_100a", "sm_120a"}) {
-      if (FindKnownDevice(arch)->compute_capability >= family->min_compute_capability) {
+      const Problem problem = ProblemOf("forward/bf16/plain/e8/t64x2/n256/k256");
+      if (!EnumerateLegal(*family, problem, *FindKnownDevice(arch)).empty()) {
         instances.emplace_back(family, arch);
       }
     }
