@@ -57,20 +57,24 @@ bool IsLegal(const Family& family, const Problem& problem, const Config& config,
 
 std::vector<Config> EnumerateLegal(const Family& family, const Problem& problem,
                                    const DeviceSpec& device) {
-  std::vector<Config> partial = {Config()};
-  for (const Parameter& parameter : family.space().parameters) {
-    std::vector<Config> extended;
-    extended.reserve(partial.size() * parameter.values.size());
-    for (const Config& config : partial) {
-      for (const Config::Values& values : parameter.values) {
-        extended.push_back(config);
-        extended.back().Set(parameter.name, values);
-      }
+  if (device.compute_capability < family.min_compute_capability) return {};
+  const std::vector<Parameter>& parameters = family.space().parameters;
+  std::vector<Config::Entry> entries;
+  for (const Parameter& p : parameters) entries.emplace_back(p.name, p.values.front());
+  std::vector<size_t> places(parameters.size());  // of the value that each parameter has
+  std::vector<Config> legal;
+  while (true) {
+    Config config(entries);
+    if (family.check(problem, config, device).ok()) legal.push_back(std::move(config));
+    // The last parameter turns fastest.
+    size_t i = parameters.size();
+    while (i > 0 && places[i - 1] + 1 == parameters[i - 1].values.size()) {
+      places[--i] = 0;
+      entries[i].second = parameters[i].values.front();
     }
-    partial = std::move(extended);
+    if (i == 0) return legal;
+    entries[i - 1].second = parameters[i - 1].values[++places[i - 1]];
   }
-  std::erase_if(partial, [&](const Config& c) { return !IsLegal(family, problem, c, device); });
-  return partial;
 }
 
 std::vector<Config> Neighbours(const Family& family, const Problem& problem, const Config& config,
