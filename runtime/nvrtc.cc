@@ -3,6 +3,8 @@
 #include <dlfcn.h>
 #include <nvrtc.h>
 
+#include <filesystem>
+
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "kernels/status_macros.h"
@@ -43,6 +45,19 @@ std::vector<std::string> PlacesToLook() {
   return places;
 }
 
+// NVRTC opens a library of its own by its bare name, which the loader looks for in its usual
+// folders alone. Where NVRTC lies elsewhere, so does that one: it is loaded before it is asked for.
+void LoadBuiltins(const Functions& f) {
+  int major = 0;
+  int minor = 0;
+  Dl_info nvrtc;
+  if (f.version(&major, &minor) != NVRTC_SUCCESS) return;
+  if (dladdr(reinterpret_cast<const void*>(f.version), &nvrtc) == 0) return;
+  const std::filesystem::path folder = std::filesystem::path(nvrtc.dli_fname).parent_path();
+  const std::string name = absl::StrFormat("libnvrtc-builtins.so.%d.%d", major, minor);
+  dlopen((folder / name).c_str(), RTLD_NOW | RTLD_LOCAL);  // absent: NVRTC will say so
+}
+
 absl::StatusOr<Functions> OpenLibrary() {
   const std::vector<std::string> places = PlacesToLook();
   void* library = nullptr;
@@ -65,6 +80,7 @@ absl::StatusOr<Functions> OpenLibrary() {
   RETURN_IF_ERROR(Find(library, "nvrtcGetProgramLog", f.log));
   RETURN_IF_ERROR(Find(library, "nvrtcGetCUBINSize", f.cubin_size));
   RETURN_IF_ERROR(Find(library, "nvrtcGetCUBIN", f.cubin));
+  LoadBuiltins(f);
   return f;  // the library stays open as long as the process
 }
 
