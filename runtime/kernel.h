@@ -1,4 +1,4 @@
-// LoadedKernel: a cubin in a context, ready to launch. The only launch in the project: what the
+// LoadedKernel: a cubin in a context, ready to launch. The only launch of a family: what the
 // tuner times is what the dispatcher serves.
 #ifndef MOETUNE_RUNTIME_KERNEL_H_
 #define MOETUNE_RUNTIME_KERNEL_H_

@@ -30,7 +30,7 @@ const Space& Sm90WgmmaSpace() {
   return space;
 }
 
-// Named barriers, registers and shared memory as the device half lays them out.
+// The config, and the sizes that the device half (device/wgmma_tile.cuh) makes of it.
 struct Parameters {
   int64_t block_k, block_m, block_n, cluster, consumers, pingpong, sort, stages, tail_step;
 
