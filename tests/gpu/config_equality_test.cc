@@ -75,16 +75,8 @@ std::vector<Candidate> PreferredConfigs(const Family& family, const Problem& pro
   return chosen;
 }
 
-class ConfigEqualityTest : public GpuTest {
+class ConfigEqualityTest : public KernelShopTest {
  protected:
-  void SetUp() override {
-    GpuTest::SetUp();
-    if (IsSkipped()) return;
-    auto shop = KernelShop::Open(*context_, CubinFolderOfTest());
-    if (!shop.ok()) GTEST_SKIP() << shop.status().message();
-    shop_ = std::make_unique<KernelShop>(*std::move(shop));
-  }
-
   // The first by tolerance against the reference, the others against the first, bit for bit.
   absl::Status CheckEqual(const Problem& problem, std::vector<Candidate> candidates) {
     RETURN_IF_ERROR(workload_->Load(problem, Seed(), {}));
@@ -141,8 +133,6 @@ class ConfigEqualityTest : public GpuTest {
     }
     return rows;
   }
-
-  std::unique_ptr<KernelShop> shop_;
 };
 
 TEST_F(ConfigEqualityTest, EveryConfigOfAFamilyGivesTheSameBits) {

@@ -22,6 +22,7 @@
 #include "kernels/status_macros.h"
 #include "runtime/cubin_cache.h"
 #include "runtime/kernel.h"
+#include "tests/gpu/gpu_test.h"
 #include "tests/testing/records.h"
 #include "tuner/compile_pool.h"
 #include "tuner/worker.h"
@@ -73,6 +74,20 @@ class KernelShop {
   std::unique_ptr<CompilePool> pool_;
   CubinCache cache_;
   std::map<std::string, LoadedKernel> kernels_;
+};
+
+// Skips where kernels can be neither compiled nor launched.
+class KernelShopTest : public GpuTest {
+ protected:
+  void SetUp() override {
+    GpuTest::SetUp();
+    if (IsSkipped()) return;
+    auto shop = KernelShop::Open(*context_, CubinFolderOfTest());
+    if (!shop.ok()) GTEST_SKIP() << shop.status().message();
+    shop_ = std::make_unique<KernelShop>(*std::move(shop));
+  }
+
+  std::unique_ptr<KernelShop> shop_;
 };
 
 // The config of `reference` that others are compared with.

@@ -94,16 +94,8 @@ std::vector<Draw> RandomDraws(int count, int64_t work, const DeviceSpec& device,
   return draws;
 }
 
-class RandomProblemsTest : public GpuTest {
+class RandomProblemsTest : public KernelShopTest {
  protected:
-  void SetUp() override {
-    GpuTest::SetUp();
-    if (IsSkipped()) return;
-    auto shop = KernelShop::Open(*context_, CubinFolderOfTest());
-    if (!shop.ok()) GTEST_SKIP() << shop.status().message();
-    shop_ = std::make_unique<KernelShop>(*std::move(shop));
-  }
-
   // Both routings of the workload, the sparse one with empty and one-row experts.
   absl::Status Check(const Draw& draw, uint64_t seed) {
     RETURN_IF_ERROR(workload_->Load(draw.problem, seed, {}));
@@ -115,8 +107,6 @@ class RandomProblemsTest : public GpuTest {
     }
     return absl::OkStatus();
   }
-
-  std::unique_ptr<KernelShop> shop_;
 };
 
 TEST_F(RandomProblemsTest, EachAgreesWithTheReference) {
