@@ -60,30 +60,52 @@ MOE_CONSTEXPR TokenTile TileOfTokens(const ExpertTiles& entry, int index, const 
 
 #ifdef __CUDACC__
 
-// Makes the table in shared memory: `table` of `experts` entries and as many ints of `scratch`.
-// With `sort` the tiles of most tokens come first, so that those that work side by side are alike
-// and the last wave is cheap. Called by all threads of the CTA; ends with a barrier.
-template <int threads, bool sort, typename Count>
-__device__ __forceinline__ void MakeExpertTable(const Count* row_counts, int experts,
+// Adds a warp's experts from `base` on to the table, in order: eight neighbours a lane.
+// `rows_before` and `tiles_before` grow by theirs.
+template <typename Count>
+__device__ __forceinline__ void TabulateExperts(const Count* row_counts, int experts, int base,
                                                 const TileGrid& grid, ExpertTiles* table,
-                                                int* scratch) {
+                                                int& rows_before, int& tiles_before) {
+  constexpr int kEach = 8;
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  const int first = base + lane * kEach;
+  int rows[kEach];
+#pragma unroll
+  for (int i = 0; i < kEach; ++i) {
+    rows[i] = first + i < experts ? static_cast<int>(row_counts[first + i]) : 0;
+  }
+  int tiles[kEach];
+  int lane_rows = 0;
+  int lane_tiles = 0;
+#pragma unroll
+  for (int i = 0; i < kEach; ++i) {
+    const int capacity = grid.capacity * grid.cluster;
+    tiles[i] = (rows[i] + capacity - 1) / capacity * grid.tiles_n;
+    lane_rows += rows[i];
+    lane_tiles += tiles[i];
+  }
+  const int rows_end = rows_before + InclusiveScan(lane_rows, lane);
+  const int tiles_end = tiles_before + InclusiveScan(lane_tiles, lane);
+  int first_row = rows_end - lane_rows;
+  int end = tiles_end - lane_tiles;
+#pragma unroll
+  for (int i = 0; i < kEach; ++i) {
+    end += tiles[i];
+    if (first + i < experts) table[first + i] = {end, first + i, first_row, rows[i]};
+    first_row += rows[i];
+  }
+  rows_before = __shfl_sync(0xffffffffu, rows_end, 31);
+  tiles_before = __shfl_sync(0xffffffffu, tiles_end, 31);
+}
+
+// Moves the experts whose tiles have the most tokens to the front of the table: those that work
+// side by side are alike then, and the last wave is cheap. By all threads, after a barrier.
+template <int threads>
+__device__ __forceinline__ void SortExperts(int experts, const TileGrid& grid, ExpertTiles* table) {
   const int capacity = grid.capacity * grid.cluster;
   const int granule = 8 * grid.cluster;
   const int thread = static_cast<int>(threadIdx.x);
   const int lane = thread % 32;
-  for (int e = thread; e < experts; e += threads) table[e].rows = static_cast<int>(row_counts[e]);
-  __syncthreads();
-  if (thread < 32) {
-    int before = 0;
-    for (int base = 0; base < experts; base += 32) {
-      const int e = base + lane;
-      const int rows = e < experts ? table[e].rows : 0;
-      const int end = before + InclusiveScan(rows, lane);
-      if (e < experts) scratch[e] = end - rows;
-      before = __shfl_sync(0xffffffffu, end, 31);
-    }
-  }
-  __syncthreads();
   // Each entry moves to its place: registers hold it over the barrier.
   constexpr int kMost = 8;  // experts a thread
   ExpertTiles moved[kMost];
@@ -91,17 +113,13 @@ __device__ __forceinline__ void MakeExpertTable(const Count* row_counts, int exp
 #pragma unroll
   for (int i = 0; i < kMost; ++i) {
     const int e = thread + i * threads;
-    places[i] = e;
     if (e >= experts) continue;
-    const int rows = table[e].rows;
-    moved[i] = {0, e, scratch[e], rows};
-    if constexpr (sort) {
-      const int tokens = SplitTokens(rows, capacity, granule).tokens;
-      places[i] = 0;
-      for (int other = 0; other < experts; ++other) {
-        const int others = SplitTokens(table[other].rows, capacity, granule).tokens;
-        places[i] += others > tokens || (others == tokens && other < e);
-      }
+    moved[i] = table[e];
+    const int tokens = SplitTokens(moved[i].rows, capacity, granule).tokens;
+    places[i] = 0;
+    for (int other = 0; other < experts; ++other) {
+      const int others = SplitTokens(table[other].rows, capacity, granule).tokens;
+      places[i] += others > tokens || (others == tokens && other < e);
     }
   }
   __syncthreads();
@@ -115,13 +133,30 @@ __device__ __forceinline__ void MakeExpertTable(const Count* row_counts, int exp
     for (int base = 0; base < experts; base += 32) {
       const int slot = base + lane;
       const int rows = slot < experts ? table[slot].rows : 0;
-      const int tiles = SplitTokens(rows, capacity, granule).tiles * grid.tiles_n;
-      const int end = before + InclusiveScan(tiles, lane);
+      const int end = before + InclusiveScan((rows + capacity - 1) / capacity * grid.tiles_n, lane);
       if (slot < experts) table[slot].tiles_end = end;
       before = __shfl_sync(0xffffffffu, end, 31);
     }
   }
+}
+
+// Makes the table of `experts` entries in shared memory; with `sort` the tiles of most tokens come
+// first. Called by all threads of the CTA; ends with a barrier.
+template <int threads, bool sort, typename Count>
+__device__ __forceinline__ void MakeExpertTable(const Count* row_counts, int experts,
+                                                const TileGrid& grid, ExpertTiles* table) {
+  if (threadIdx.x < 32) {
+    int rows_before = 0;
+    int tiles_before = 0;
+    for (int base = 0; base < experts; base += 256) {
+      TabulateExperts(row_counts, experts, base, grid, table, rows_before, tiles_before);
+    }
+  }
   __syncthreads();
+  if constexpr (sort) {
+    SortExperts<threads>(experts, grid, table);
+    __syncthreads();
+  }
 }
 
 // Finds tiles in ascending order. Every method is called by all lanes of a warp.

@@ -55,10 +55,6 @@ struct Wgmma;
 #define MOE_R10 MOE_R9 ",%72,%73,%74,%75,%76,%77,%78,%79"
 #define MOE_R11 MOE_R10 ",%80,%81,%82,%83,%84,%85,%86,%87"
 #define MOE_R12 MOE_R11 ",%88,%89,%90,%91,%92,%93,%94,%95"
-#define MOE_R13 MOE_R12 ",%96,%97,%98,%99,%100,%101,%102,%103"
-#define MOE_R14 MOE_R13 ",%104,%105,%106,%107,%108,%109,%110,%111"
-#define MOE_R15 MOE_R14 ",%112,%113,%114,%115,%116,%117,%118,%119"
-#define MOE_R16 MOE_R15 ",%120,%121,%122,%123,%124,%125,%126,%127"
 #define MOE_O4(i) "+f"(acc[i]), "+f"(acc[i + 1]), "+f"(acc[i + 2]), "+f"(acc[i + 3])
 #define MOE_O8(i) MOE_O4(i), MOE_O4(i + 4)
 #define MOE_O1 MOE_O8(0)
@@ -73,10 +69,6 @@ struct Wgmma;
 #define MOE_O10 MOE_O9, MOE_O8(72)
 #define MOE_O11 MOE_O10, MOE_O8(80)
 #define MOE_O12 MOE_O11, MOE_O8(88)
-#define MOE_O13 MOE_O12, MOE_O8(96)
-#define MOE_O14 MOE_O13, MOE_O8(104)
-#define MOE_O15 MOE_O14, MOE_O8(112)
-#define MOE_O16 MOE_O15, MOE_O8(120)
 
 #define MOE_WGMMA(T, TYPES, N, A, B, REGISTERS, ...)                                          \
   template <>                                                                                 \
@@ -102,11 +94,7 @@ struct Wgmma;
   MOE_WGMMA(T, TYPES, 144, "%72", "%73", MOE_R9, MOE_O9)       \
   MOE_WGMMA(T, TYPES, 160, "%80", "%81", MOE_R10, MOE_O10)     \
   MOE_WGMMA(T, TYPES, 176, "%88", "%89", MOE_R11, MOE_O11)     \
-  MOE_WGMMA(T, TYPES, 192, "%96", "%97", MOE_R12, MOE_O12)     \
-  MOE_WGMMA(T, TYPES, 208, "%104", "%105", MOE_R13, MOE_O13)   \
-  MOE_WGMMA(T, TYPES, 224, "%112", "%113", MOE_R14, MOE_O14)   \
-  MOE_WGMMA(T, TYPES, 240, "%120", "%121", MOE_R15, MOE_O15)   \
-  MOE_WGMMA(T, TYPES, 256, "%128", "%129", MOE_R16, MOE_O16)
+  MOE_WGMMA(T, TYPES, 192, "%96", "%97", MOE_R12, MOE_O12)
 
 MOE_WGMMA_OF(bf16, "bf16.bf16")
 MOE_WGMMA_OF(fp16, "f16.f16")

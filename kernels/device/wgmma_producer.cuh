@@ -55,7 +55,11 @@ class Gatherer {
 #pragma unroll
     for (int pass = 0; pass < kPasses; ++pass) {
       const int row = static_cast<int>(threadIdx.x) / 8 + pass * 16;
-      source_[pass] = row < tile.rows ? SourceRow<INDEX, true>(args, tile.first_row + row) : -1;
+      offset_[pass] = kNone;
+      if (row < tile.rows) {
+        offset_[pass] =
+            static_cast<unsigned>(SourceRow<INDEX, true>(args, tile.first_row + row) * args.k / 8);
+      }
     }
   }
 
@@ -63,23 +67,23 @@ class Gatherer {
     const int row = static_cast<int>(threadIdx.x) / 8;
     const int chunk = static_cast<int>(threadIdx.x) % 8;
     const unsigned target = stage + kBytesW + row * 128 + (chunk ^ row % 8) * 16;
-    const auto* x = static_cast<const OPERAND*>(args.x);
 #pragma unroll
-    for (int pass = 0; pass < kPasses; ++pass) {
-      if (source_[pass] < 0) break;
-      const OPERAND* source = x + source_[pass] * args.k;
+    for (int box = 0; box < kBoxes; ++box) {
+      const int k = k0 + box * 64 + chunk * 8;
+      const bool read = k < args.k;
+      const auto* x = static_cast<const uint4*>(args.x) + (read ? k / 8 : 0);
 #pragma unroll
-      for (int box = 0; box < kBoxes; ++box) {
-        const int k = k0 + box * 64 + chunk * 8;
-        const bool read = k < args.k;
-        CopyAsync16(target + (box * BLOCK_M + pass * 16) * 128, source + (read ? k : 0), read);
+      for (int pass = 0; pass < kPasses; ++pass) {
+        if (offset_[pass] == kNone) continue;
+        CopyAsync16(target + (box * BLOCK_M + pass * 16) * 128, x + offset_[pass], read);
       }
     }
   }
 
  private:
   static constexpr int kPasses = (BLOCK_M + 15) / 16;
-  int source_[kPasses];
+  static constexpr unsigned kNone = 0xffffffff;
+  unsigned offset_[kPasses];  // of the row in X, in units of 16 bytes
 };
 
 // Lane 0 of warp 0 starts what TMA copies; with gather all four warps copy X.
@@ -88,8 +92,6 @@ __device__ __forceinline__ void Produce(const MoeArgs& args, const TensorMaps& m
   const int warp = static_cast<int>(threadIdx.x) / 32;
   if (!FUSE_GATHER && warp != 0) return;
   const bool leader = warp == 0 && ElectOne();
-  const unsigned long long once = EvictFirst();
-  const unsigned long long again = EvictNormal();
   Walk walk(args, shared, rank);
   Ring ring;
   TokenTile tile;
@@ -103,8 +105,8 @@ __device__ __forceinline__ void Produce(const MoeArgs& args, const TensorMaps& m
       BarrierWait(shared.empty + ring.stage * 8, ring.parity ^ 1);
       if (leader) {
         BarrierArriveExpect(full, kBytesW + bytes_x);
-        CopyW(maps.w, stage, full, tile, k0, rank, tile.only ? once : again);
-        if (!FUSE_GATHER) CopyX(maps.x, stage, full, tile, k0, again);
+        CopyW(maps.w, stage, full, tile, k0, rank, tile.only ? EvictFirst() : EvictNormal());
+        if (!FUSE_GATHER) CopyX(maps.x, stage, full, tile, k0, EvictNormal());
       }
       if constexpr (FUSE_GATHER) {
         __syncwarp();

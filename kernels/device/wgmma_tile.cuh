@@ -55,7 +55,7 @@ struct Shared {
   unsigned empty;
   int* targets;  // BLOCK_M rows of Y a consumer
   float* weights;
-  ExpertTiles* table;  // and behind it an int for each expert
+  ExpertTiles* table;
 
   __device__ __forceinline__ Shared() {
     constexpr int kBarriers = STAGES * kStageBytes + CONSUMERS * 2 * kSlabBytes;

@@ -55,12 +55,12 @@ struct Parameters {
     const int64_t columns = (shape.Has(kSwiglu) ? 32 : 64) * blocks();
     const int64_t staging = consumers * 2 * std::min<int64_t>(block_m, 16) * (columns * 2 + 16);
     const int64_t targets = consumers * block_m * 8;
-    constexpr int64_t kTableEntry = sizeof(ExpertTiles) + sizeof(int);
-    return of_stages * (stage_bytes() + 16) + staging + targets + shape.experts * kTableEntry;
+    return of_stages * (stage_bytes() + 16) + staging + targets +
+           shape.experts * int64_t{sizeof(ExpertTiles)};
   }
 };
 
-// What MakeExpertTable holds in registers: 8 experts a thread.
+// What SortExperts holds in registers: 8 experts a thread.
 constexpr int64_t kMostExperts = 8 * 384;
 // Sorting compares all pairs of experts in every CTA.
 constexpr int64_t kMostSorted = 1024;
@@ -95,7 +95,7 @@ absl::Status CheckKernel(const Parameters& p, const Shape& shape, const DeviceSp
                                    p.block_n, p.groups()));
   }
   // fp32 outputs are stored element by element, which takes registers for the addresses.
-  const int64_t most = p.consumers == 3 || shape.output == Dtype::kFp32 ? 96 : 128;
+  const int64_t most = p.consumers == 3 || shape.output == Dtype::kFp32 ? 96 : 192;
   if (p.accumulators() > most) {
     return Illegal(
         absl::StrFormat("%d accumulators a thread; with %d consumers and %s output at "

@@ -2,7 +2,7 @@
 //
 // A persistent, warp-specialised kernel. Warpgroup 0 is the producer: it fills a ring of STAGES
 // stages, each BLOCK_N rows of W and BLOCK_M rows of X by BLOCK_K columns. CONSUMERS warpgroups
-// multiply. W is wgmma's operand of 64 rows and X that of 8 to 256, so that a tile is as wide as
+// multiply. W is wgmma's operand of 64 rows and X that of 8 to 192, so that a tile is as wide as
 // the expert has tokens, to the next TAIL_STEP; an expert's rows are split evenly
 // (expert_tiles.cuh).
 //
@@ -195,7 +195,7 @@ extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(moe
   using namespace moetune;
   const Shared shared;
   const int rank = CLUSTER > 1 ? ClusterRank() : 0;
-  if (threadIdx.x == 0) {
+  if (threadIdx.x == 32) {  // beside the warp that makes the table
     PrefetchMap(maps.w);
     if (!FUSE_GATHER) PrefetchMap(maps.x);
     for (int stage = 0; stage < STAGES; ++stage) {
@@ -206,7 +206,7 @@ extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(moe
   }
   const int experts = static_cast<int>(args.experts);
   MakeExpertTable<kThreads, SORT>(static_cast<const INDEX*>(args.row_counts), experts, GridOf(args),
-                                  shared.table, reinterpret_cast<int*>(shared.table + experts));
+                                  shared.table);
   if (CLUSTER > 1) ClusterSync();
   if (threadIdx.x < 128) {
     LowerRegisters<kProducerRegisters>();

@@ -55,13 +55,11 @@ std::map<std::pair<int, int>, int> Visit(const std::vector<int>& counts, const L
   const int experts = static_cast<int>(counts.size());
   std::map<std::pair<int, int>, int> visits;
   std::vector<device::ExpertTiles> table(counts.size());
-  std::vector<int> scratch(counts.size());
   const int cluster = launch.tiles.cluster;
   const int ctas = launch.clusters * cluster;
   const absl::Status status =
       cuda_emulator::Launch({.grid = {ctas, 1, 1}, .threads = kThreads}, [&] {
-        device::MakeExpertTable<kThreads, sort>(counts.data(), experts, launch.tiles, table.data(),
-                                                scratch.data());
+        device::MakeExpertTable<kThreads, sort>(counts.data(), experts, launch.tiles, table.data());
         const int cta = static_cast<int>(cuda_emulator::BlockIdx().x);
         device::TableCursor cursor(table.data(), experts);
         device::ExpertTiles entry;
@@ -117,10 +115,8 @@ TEST(ExpertTable, SortedTilesOfMostTokensComeFirst) {
   namespace device = emulated_expert_tiles;
   const std::vector<int> counts = {3, 0, 40, 17, 64, 17};
   std::vector<device::ExpertTiles> table(counts.size());
-  std::vector<int> scratch(counts.size());
   const absl::Status status = cuda_emulator::Launch({.grid = {1, 1, 1}, .threads = 32}, [&] {
-    device::MakeExpertTable<32, true>(counts.data(), 6, {1, 32, 1, false}, table.data(),
-                                      scratch.data());
+    device::MakeExpertTable<32, true>(counts.data(), 6, {1, 32, 1, false}, table.data());
   });
   ASSERT_TRUE(status.ok()) << status;
   // Two tiles of 32, two of 24, two experts with one of 24, one of 8.
