@@ -180,14 +180,18 @@ absl::StatusOr<Evaluators> StartEvaluators(const TuneOptions& tune,
                                                        .processes = static_cast<int>(tune.jobs)}));
     return evaluators;
   }
+  std::shared_ptr<CompilePool> pool;  // the first one's, for all
   for (const int ordinal : ordinals) {
-    ASSIGN_OR_RETURN(evaluators.emplace_back(),
+    ASSIGN_OR_RETURN(std::unique_ptr<WorkerEvaluator> started,
                      WorkerEvaluator::Start({.worker = worker,
                                              .cubin_folder = cubins,
                                              .device = ordinal,
-                                             .compile_processes = JobsOfEach(tune, ordinals.size()),
+                                             .compile_processes = static_cast<int>(tune.jobs),
+                                             .pool = pool,
                                              .seed = static_cast<uint64_t>(tune.seed),
                                              .histograms = histograms}));
+    pool = started->pool();
+    evaluators.push_back(std::move(started));
     const std::string& name = evaluators.back()->device().name;
     if (name != evaluators[0]->device().name) {
       return absl::InvalidArgumentError(
@@ -204,12 +208,18 @@ void PrintUsage(const Evaluators& evaluators) {
     const auto* worker = dynamic_cast<const WorkerEvaluator*>(evaluator.get());
     if (worker == nullptr) continue;
     const WorkerEvaluator::Usage usage = worker->usage();
-    const double total = std::max(absl::ToDoubleSeconds(usage.total), 1e-9);
+    const auto percent = [&](absl::Duration part) {
+      return 100 * absl::FDivDuration(part, std::max(usage.total, absl::Nanoseconds(1)));
+    };
+    const absl::Duration rest =
+        usage.total - usage.starting - usage.measuring - usage.waiting_for_compiles;
     std::cout << absl::StrFormat(
-        "%.1f s: %.0f %% measuring, %.0f %% waiting for compiles; %d restarts of the timing "
-        "process\n",
-        total, 100 * absl::ToDoubleSeconds(usage.measuring) / total,
-        100 * absl::ToDoubleSeconds(usage.waiting_for_compiles) / total, usage.restarts);
+        "%.1f s: %.0f %% measuring, %.0f %% waiting for compiles, %.0f %% search and store, %.0f "
+        "%% "
+        "starting; %d restarts of the timing process\n",
+        absl::ToDoubleSeconds(usage.total), percent(usage.measuring),
+        percent(usage.waiting_for_compiles), percent(rest), percent(usage.starting),
+        usage.restarts);
   }
 }
 

@@ -1,10 +1,12 @@
 #include "kernels/source.h"
 
 #include <algorithm>
+#include <map>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "kernels/registry.h"
 #include "kernels/sha256.h"
 
 namespace moetune {
@@ -103,11 +105,27 @@ std::string FamilyFingerprint(const Family& family, std::span<const EmbeddedFile
   return Sha256Hex(text);
 }
 
+namespace {
+
+// Reading and hashing all that a family includes takes a millisecond or two; the embedded text
+// never changes.
+std::string KnownFingerprint(const Family& family) {
+  static const std::map<std::string_view, std::string> known = [] {
+    std::map<std::string_view, std::string> fingerprints;
+    for (const Family* each : Families()) fingerprints[each->source] = FamilyFingerprint(*each);
+    return fingerprints;
+  }();
+  const auto found = known.find(family.source);
+  return found == known.end() ? FamilyFingerprint(family) : found->second;
+}
+
+}  // namespace
+
 Source MakeSource(const Shape& shape, const Candidate& candidate, const ArgTypes& types) {
   Source source = {.path = candidate.family->source,
                    .options = Definitions(shape, candidate.config, types),
                    .fingerprint = ""};
-  source.fingerprint = Sha256Hex(absl::StrFormat("%s\n%s\n%s", FamilyFingerprint(*candidate.family),
+  source.fingerprint = Sha256Hex(absl::StrFormat("%s\n%s\n%s", KnownFingerprint(*candidate.family),
                                                  source.path, absl::StrJoin(source.options, "\n")));
   return source;
 }

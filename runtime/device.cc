@@ -131,6 +131,27 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
   return *this;
 }
 
+absl::StatusOr<LockedBuffer> LockedBuffer::Allocate(const DriverApi& driver, size_t bytes) {
+  LockedBuffer buffer;
+  if (bytes == 0) return buffer;
+  RETURN_IF_ERROR(DriverStatus(driver, driver.host_allocate(&buffer.memory_, bytes),
+                               absl::StrFormat("cannot lock %d bytes of host memory", bytes)));
+  buffer.driver_ = &driver;
+  buffer.bytes_ = bytes;
+  return buffer;
+}
+
+LockedBuffer::~LockedBuffer() {
+  if (driver_ != nullptr) driver_->host_free(memory_);
+}
+
+LockedBuffer& LockedBuffer::operator=(LockedBuffer&& other) noexcept {
+  std::swap(driver_, other.driver_);
+  std::swap(memory_, other.memory_);
+  std::swap(bytes_, other.bytes_);
+  return *this;
+}
+
 absl::StatusOr<Stream> Stream::Create(const DriverApi& driver) {
   Stream stream;
   RETURN_IF_ERROR(

@@ -72,6 +72,24 @@ class Buffer {
   size_t bytes_ = 0;
 };
 
+// Page-locked memory of the host. Empty when default-made or moved from.
+class LockedBuffer {
+ public:
+  LockedBuffer() = default;
+  static absl::StatusOr<LockedBuffer> Allocate(const DriverApi& driver, size_t bytes);
+  ~LockedBuffer();
+  LockedBuffer(LockedBuffer&& other) noexcept { *this = std::move(other); }
+  LockedBuffer& operator=(LockedBuffer&& other) noexcept;
+
+  uint8_t* data() const { return static_cast<uint8_t*>(memory_); }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  const DriverApi* driver_ = nullptr;
+  void* memory_ = nullptr;
+  size_t bytes_ = 0;
+};
+
 class Stream {
  public:
   static absl::StatusOr<Stream> Create(const DriverApi& driver);

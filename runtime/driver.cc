@@ -34,6 +34,9 @@ struct Functions {
   decltype(&cuMemFree) free;
   decltype(&cuMemcpyHtoD) copy_to_device;
   decltype(&cuMemcpyDtoH) copy_to_host;
+  decltype(&cuMemHostAlloc) host_allocate;
+  decltype(&cuMemFreeHost) host_free;
+  decltype(&cuMemcpyDtoHAsync) copy_to_locked;
   decltype(&cuMemcpyDtoDAsync) copy_on_device;
   decltype(&cuMemsetD8Async) fill;
   decltype(&cuModuleLoadData) module_load;
@@ -83,6 +86,9 @@ absl::Status FindMemoryAndModuleFunctions(void* library, Functions& f) {
   RETURN_IF_ERROR(Find(library, "cuMemFree_v2", f.free));
   RETURN_IF_ERROR(Find(library, "cuMemcpyHtoD_v2", f.copy_to_device));
   RETURN_IF_ERROR(Find(library, "cuMemcpyDtoH_v2", f.copy_to_host));
+  RETURN_IF_ERROR(Find(library, "cuMemHostAlloc", f.host_allocate));
+  RETURN_IF_ERROR(Find(library, "cuMemFreeHost", f.host_free));
+  RETURN_IF_ERROR(Find(library, "cuMemcpyDtoHAsync_v2", f.copy_to_locked));
   RETURN_IF_ERROR(Find(library, "cuMemcpyDtoDAsync_v2", f.copy_on_device));
   RETURN_IF_ERROR(Find(library, "cuMemsetD8Async", f.fill));
   RETURN_IF_ERROR(Find(library, "cuModuleLoadData", f.module_load));
@@ -275,6 +281,13 @@ constexpr DriverApi kApi = {
     .copy_to_device = CopyToDevice,
     .copy_to_host = [](void* target, DeviceAddress source,
                        size_t bytes) { return int{Cuda().copy_to_host(target, source, bytes)}; },
+    .host_allocate = [](void** memory,
+                        size_t bytes) { return int{Cuda().host_allocate(memory, bytes, 0)}; },
+    .host_free = [](void* memory) { return int{Cuda().host_free(memory)}; },
+    .copy_to_locked =
+        [](void* target, DeviceAddress source, size_t bytes, CUstream_st* s) {
+          return int{Cuda().copy_to_locked(target, source, bytes, s)};
+        },
     .copy_on_device =
         [](DeviceAddress target, DeviceAddress source, size_t bytes, CUstream_st* s) {
           return int{Cuda().copy_on_device(target, source, bytes, s)};

@@ -56,6 +56,11 @@ struct DriverApi {
   // Both host copies have ended when they return, but wait for no work on any stream.
   int (*copy_to_device)(DeviceAddress target, const void* source, size_t bytes);
   int (*copy_to_host)(void* target, DeviceAddress source, size_t bytes);
+  // Page-locked memory of the host, which the device fills at the full rate of the bus, beside the
+  // host's own work.
+  int (*host_allocate)(void** memory, size_t bytes);
+  int (*host_free)(void* memory);
+  int (*copy_to_locked)(void* target, DeviceAddress source, size_t bytes, CUstream_st* stream);
   int (*copy_on_device)(DeviceAddress target, DeviceAddress source, size_t bytes,
                         CUstream_st* stream);
   int (*fill)(DeviceAddress target, uint8_t value, size_t bytes, CUstream_st* stream);

@@ -27,9 +27,10 @@ absl::StatusOr<std::unique_ptr<CompilePool>> CompilePool::Start(CompilePoolOptio
       WorkerClient::Start(options.worker, {.cubin_folder = options.cubin_folder}, kStartLimit));
   std::string nvrtc = first.hello().nvrtc;
   std::unique_ptr<CompilePool> pool(new CompilePool(std::move(options), std::move(nvrtc)));
-  pool->threads_.emplace_back(&CompilePool::Work, pool.get(), std::move(first));
+  pool->threads_.emplace_back(&CompilePool::Work, pool.get(), std::move(first),
+                              /*takes_spare=*/false);
   for (int i = 1; i < pool->options_.processes; ++i) {
-    pool->threads_.emplace_back(&CompilePool::Work, pool.get(), std::nullopt);
+    pool->threads_.emplace_back(&CompilePool::Work, pool.get(), std::nullopt, /*takes_spare=*/true);
   }
   return pool;
 }
@@ -44,6 +45,11 @@ void CompilePool::Submit(const Problem& problem, const Candidate& candidate,
   queue_.Push(JobName(problem, candidate, arch), {problem, candidate, std::string(arch)});
 }
 
+void CompilePool::SubmitSpare(const Problem& problem, const Candidate& candidate,
+                              std::string_view arch) {
+  queue_.PushSpare(JobName(problem, candidate, arch), {problem, candidate, std::string(arch)});
+}
+
 absl::StatusOr<CompileResult> CompilePool::Wait(const Problem& problem, const Candidate& candidate,
                                                 std::string_view arch) {
   Submit(problem, candidate, arch);
@@ -52,8 +58,9 @@ absl::StatusOr<CompileResult> CompilePool::Wait(const Problem& problem, const Ca
   return absl::CancelledError("the compile pool was stopped");
 }
 
-void CompilePool::Work(Slot worker) {
-  while (auto job = queue_.Pop()) queue_.Finish(job->first, Compile(worker, job->second));
+void CompilePool::Work(Slot worker, bool takes_spare) {
+  while (auto job = queue_.Pop(takes_spare))
+    queue_.Finish(job->first, Compile(worker, job->second));
 }
 
 absl::StatusOr<CompileResult> CompilePool::Compile(Slot& worker, const Job& job) {

@@ -40,6 +40,10 @@ class CompilePool {
   // Compiles for `arch` soon. Returns at once; the second time does nothing.
   void Submit(const Problem& problem, const Candidate& candidate, std::string_view arch);
 
+  // Compiles when nothing else is to be compiled, and on all but one of the processes: what is
+  // submitted meanwhile finds that one.
+  void SubmitSpare(const Problem& problem, const Candidate& candidate, std::string_view arch);
+
   // The same, and waits for it. An error: compiling does not work any more.
   absl::StatusOr<CompileResult> Wait(const Problem& problem, const Candidate& candidate,
                                      std::string_view arch);
@@ -53,7 +57,7 @@ class CompilePool {
   using Slot = std::optional<WorkerClient>;
 
   CompilePool(CompilePoolOptions options, std::string nvrtc);
-  void Work(Slot worker);
+  void Work(Slot worker, bool takes_spare);
   absl::StatusOr<CompileResult> Compile(Slot& worker, const Job& job);
   absl::StatusOr<CompileResult> Await(Slot& worker);
 

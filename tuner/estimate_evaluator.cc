@@ -33,6 +33,12 @@ void EstimateEvaluator::Prepare(const Problem& problem, std::span<const Candidat
   }
 }
 
+void EstimateEvaluator::Foresee(const Problem& problem, std::span<const Candidate> candidates) {
+  for (const Candidate& candidate : candidates) {
+    pool_->SubmitSpare(problem, candidate, ArchName(device_.compute_capability));
+  }
+}
+
 absl::StatusOr<std::vector<Trial>> EstimateEvaluator::Measure(const Problem& problem,
                                                               std::span<const Candidate> candidates,
                                                               Effort) {

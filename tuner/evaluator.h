@@ -21,7 +21,7 @@ struct Trial {
   KernelFacts facts;  // of the kernel that was timed
 };
 
-// Not thread-safe.
+// Not thread-safe, but for Foresee.
 class Evaluator {
  public:
   virtual ~Evaluator() = default;
@@ -32,6 +32,10 @@ class Evaluator {
 
   // Says what will be measured soon, so that compiles run ahead. Returns at once.
   virtual void Prepare(const Problem& problem, std::span<const Candidate> candidates) = 0;
+
+  // Says what is likely to be measured some time, so that nothing that could compile stands idle.
+  // Returns at once.
+  virtual void Foresee(const Problem& problem, std::span<const Candidate> candidates) = 0;
 
   // One trial per candidate, in their order; with kShort and kFinal all are timed interleaved, and
   // with kFinal a round counts for all of them. An evaluator that cannot time says so by effort

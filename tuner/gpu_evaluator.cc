@@ -6,13 +6,14 @@
 #include "absl/strings/str_format.h"
 #include "kernels/status_macros.h"
 #include "runtime/nvml.h"
+#include "tuner/kernel_name.h"
 #include "tuner/statistics.h"
 
 namespace moetune {
 namespace {
 
-// Loaded modules cost device memory: about 100 KB each.
-constexpr size_t kMaxLoaded = 2048;
+// Loaded modules cost device memory: about 100 KB each. The whole space for three sets of fusions.
+constexpr size_t kMaxLoaded = 4096;
 
 std::string DriverVersion(const DriverApi& driver) {
   if (std::string text = DriverVersionText(); !text.empty()) return text;
@@ -91,6 +92,17 @@ absl::Status GpuEvaluator::LoadProblem(const Problem& problem) {
 }
 
 absl::StatusOr<LoadedKernel*> GpuEvaluator::Load(const Candidate& candidate) {
+  const std::string kernel_name =
+      KernelName(problem_.shape, candidate.family->name, candidate.config);
+  // How much shared memory a kernel may take is set when it is loaded.
+  const auto name_with = [&](const KernelFacts& facts) {
+    const Plan plan = candidate.family->plan(problem_, candidate.config, device(), facts);
+    return absl::StrFormat("%s %d", kernel_name, plan.dynamic_shared_bytes);
+  };
+  if (const auto facts = facts_.find(kernel_name); facts != facts_.end()) {
+    const auto found = kernels_.find(name_with(facts->second));
+    if (found != kernels_.end()) return &found->second;
+  }
   const std::string key = CubinKey(MakeSource(problem_.shape, candidate),
                                    ArchName(context_.device().compute_capability), nvrtc_version_);
   const std::optional<Cubin> cubin = cache_.Find(key);
@@ -98,12 +110,9 @@ absl::StatusOr<LoadedKernel*> GpuEvaluator::Load(const Candidate& candidate) {
     return absl::NotFoundError(absl::StrFormat("there is no cubin of %s in %s",
                                                CandidateName(candidate), cache_.folder().string()));
   }
-  // How much shared memory a kernel may take is set when it is loaded.
-  const Plan plan = candidate.family->plan(problem_, candidate.config, device(), cubin->facts);
-  const std::string name = absl::StrFormat("%s %d", key, plan.dynamic_shared_bytes);
-  if (const auto found = kernels_.find(name); found != kernels_.end()) return &found->second;
   ASSIGN_OR_RETURN(LoadedKernel kernel, LoadedKernel::Load(context_, *cubin, candidate, problem_));
-  return &kernels_.emplace(name, std::move(kernel)).first->second;
+  facts_[kernel_name] = cubin->facts;
+  return &kernels_.insert_or_assign(name_with(cubin->facts), std::move(kernel)).first->second;
 }
 
 // Writes the driver's error into the trial. Fails when the context is broken: then the device

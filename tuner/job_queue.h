@@ -2,6 +2,7 @@
 #ifndef MOETUNE_TUNER_JOB_QUEUE_H_
 #define MOETUNE_TUNER_JOB_QUEUE_H_
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <optional>
@@ -13,28 +14,45 @@
 
 namespace moetune {
 
-// Thread-safe. Jobs are handed out in the order in which they came.
+// Thread-safe. Jobs are handed out in the order in which they came, spare ones when no other waits.
 template <typename Job, typename Result>
 class JobQueue {
  public:
-  // Adds a job, unless one of this name was added before.
+  // Adds a job, unless one of this name was added before. One that was added as a spare job waits
+  // among the others from now on.
   void Push(const std::string& name, Job job) {
     {
       MutexLock lock(mutex_);
-      if (!results_.try_emplace(name).second) return;
+      if (!results_.try_emplace(name).second) {
+        const auto spare = std::ranges::find(spare_, name, &Named::first);
+        if (spare == spare_.end()) return;
+        spare_.erase(spare);
+      }
       waiting_.emplace_back(name, std::move(job));
     }
-    pushed_.notify_one();
+    pushed_.notify_all();
   }
 
-  // The next job, once there is one; nullopt once the queue has been stopped.
-  std::optional<std::pair<std::string, Job>> Pop() {
+  // The same, for who has nothing else to do.
+  void PushSpare(const std::string& name, Job job) {
+    {
+      MutexLock lock(mutex_);
+      if (!results_.try_emplace(name).second) return;
+      spare_.emplace_back(name, std::move(job));
+    }
+    pushed_.notify_all();
+  }
+
+  // The next job, once there is one; nullopt once the queue has been stopped. Who does not take
+  // spare jobs is always there for the others.
+  std::optional<std::pair<std::string, Job>> Pop(bool takes_spare) {
     MutexLock lock(mutex_);
-    while (waiting_.empty() && !stopped_) pushed_.wait(mutex_);
-    if (stopped_) return std::nullopt;
-    std::pair<std::string, Job> next = std::move(waiting_.front());
-    waiting_.pop_front();
-    return next;
+    while (true) {
+      if (stopped_) return std::nullopt;
+      if (!waiting_.empty()) return Take(waiting_);
+      if (takes_spare && !spare_.empty()) return Take(spare_);
+      pushed_.wait(mutex_);
+    }
   }
 
   void Finish(const std::string& name, Result result) {
@@ -68,9 +86,18 @@ class JobQueue {
   }
 
  private:
+  using Named = std::pair<std::string, Job>;
+
+  static Named Take(std::deque<Named>& jobs) {
+    Named next = std::move(jobs.front());
+    jobs.pop_front();
+    return next;
+  }
+
   mutable Mutex mutex_;
   Condition pushed_, finished_;
-  std::deque<std::pair<std::string, Job>> waiting_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Named> waiting_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Named> spare_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::optional<Result>> results_ ABSL_GUARDED_BY(mutex_);
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
 };

@@ -19,6 +19,7 @@ constexpr int64_t kSampleWork = 600'000'000;
 constexpr int64_t kLeastColumns = 128;  // of a sampled row, as far as it has them
 constexpr int64_t kOtherRows = 64;      // sampled beside the first and last rows
 constexpr unsigned kMaxThreads = 8;
+constexpr size_t kChunkBytes = size_t{4} << 20;  // that one thread compares: ever whole elements
 
 // Columns over which roundings average out; the error of a shorter row may be that of one element.
 constexpr size_t kAveraging = 16;
@@ -353,8 +354,10 @@ Complaint CheckClose(const HostWorkload& workload, int draw, std::span<const uin
   return std::nullopt;
 }
 
-Complaint CheckEqual(const Problem& problem, int64_t offset, std::span<const uint8_t> expected,
-                     std::span<const uint8_t> piece) {
+namespace {
+
+Complaint CheckEqualChunk(const Problem& problem, int64_t offset, std::span<const uint8_t> expected,
+                          std::span<const uint8_t> piece) {
   if (std::memcmp(expected.data(), piece.data(), piece.size()) == 0) return std::nullopt;
   const Dtype dtype = problem.shape.output;
   const auto mismatch = std::mismatch(piece.begin(), piece.end(), expected.begin());
@@ -373,6 +376,19 @@ Complaint CheckEqual(const Problem& problem, int64_t offset, std::span<const uin
         tensor);
   }
   return kPastTheEnd;
+}
+
+}  // namespace
+
+Complaint CheckEqual(const Problem& problem, int64_t offset, std::span<const uint8_t> expected,
+                     std::span<const uint8_t> piece) {
+  const size_t chunks = (piece.size() + kChunkBytes - 1) / kChunkBytes;
+  return CheckEach(chunks, [&](size_t i) {
+    const size_t begin = i * kChunkBytes;
+    const size_t bytes = std::min(kChunkBytes, piece.size() - begin);
+    return CheckEqualChunk(problem, offset + static_cast<int64_t>(begin),
+                           expected.subspan(begin, bytes), piece.subspan(begin, bytes));
+  });
 }
 
 }  // namespace moetune

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_format.h"
 #include "kernels/status_macros.h"
+#include "tuner/foresight.h"
 #include "tuner/search_strategy.h"
 #include "tuner/statistics.h"
 #include "tuner/sweep_history.h"
@@ -380,6 +381,7 @@ absl::StatusOr<std::vector<Winner>> RunSweep(const std::vector<Problem>& problem
   std::vector<std::optional<Winner>> found(problems.size());
   std::vector<absl::Status> ends(evaluators.size());
   const auto tune = [&](size_t i) { ends[i] = TuneInTurn(problems, run, *evaluators[i], found); };
+  const Foresight foresight(problems, options, *strategy, run.history, *evaluators[0]);
   std::vector<std::thread> others;
   for (size_t i = 1; i < evaluators.size(); ++i) others.emplace_back(tune, i);
   tune(0);

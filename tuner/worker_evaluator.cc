@@ -63,10 +63,15 @@ absl::StatusOr<std::unique_ptr<WorkerEvaluator>> WorkerEvaluator::Start(WorkerOp
   RETURN_IF_ERROR(evaluator->StartChild());
   const WorkerHello& hello = evaluator->hello_;
   evaluator->environments_ = EnvironmentsOf(hello.driver, hello.nvrtc, hello.policy);
-  ASSIGN_OR_RETURN(evaluator->pool_, CompilePool::Start({.worker = given.worker,
-                                                         .cubin_folder = given.cubin_folder,
-                                                         .processes = given.compile_processes,
-                                                         .limit = given.compile_limit}));
+  evaluator->arch_ = ArchName(hello.device.compute_capability);
+  evaluator->pool_ = given.pool;
+  if (evaluator->pool_ == nullptr) {
+    ASSIGN_OR_RETURN(evaluator->pool_, CompilePool::Start({.worker = given.worker,
+                                                           .cubin_folder = given.cubin_folder,
+                                                           .processes = given.compile_processes,
+                                                           .limit = given.compile_limit}));
+  }
+  evaluator->usage_.starting = absl::Now() - evaluator->started_;
   return evaluator;
 }
 
@@ -82,10 +87,12 @@ absl::Status WorkerEvaluator::StartChild() {
   return absl::OkStatus();
 }
 
-std::string WorkerEvaluator::Arch() const { return ArchName(hello_.device.compute_capability); }
-
 void WorkerEvaluator::Prepare(const Problem& problem, std::span<const Candidate> candidates) {
-  for (const Candidate& candidate : candidates) pool_->Submit(problem, candidate, Arch());
+  for (const Candidate& candidate : candidates) pool_->Submit(problem, candidate, arch_);
+}
+
+void WorkerEvaluator::Foresee(const Problem& problem, std::span<const Candidate> candidates) {
+  for (const Candidate& candidate : candidates) pool_->SubmitSpare(problem, candidate, arch_);
 }
 
 WorkerEvaluator::Usage WorkerEvaluator::usage() const {
@@ -101,7 +108,7 @@ absl::StatusOr<std::vector<Trial>> WorkerEvaluator::Measure(const Problem& probl
   std::vector<Trial> trials;
   std::vector<bool> done;
   for (const Candidate& candidate : candidates) {
-    ASSIGN_OR_RETURN(const CompileResult compiled, pool_->Wait(problem, candidate, Arch()));
+    ASSIGN_OR_RETURN(const CompileResult compiled, pool_->Wait(problem, candidate, arch_));
     trials.push_back(CompiledTrial(*this, problem, candidate, effort, options_.seed, compiled));
     done.push_back(compiled.outcome != Outcome::kOk);
     if (done.back()) failed_.insert(NameOf(problem, candidate));
@@ -153,7 +160,7 @@ absl::StatusOr<std::vector<Candidate>> WorkerEvaluator::FindBases(
     if (!needed) continue;
     for (const Candidate& base : Ranked(problem)) {
       if (base.family != family || failed_.contains(NameOf(problem, base))) continue;
-      ASSIGN_OR_RETURN(const CompileResult compiled, pool_->Wait(problem, base, Arch()));
+      ASSIGN_OR_RETURN(const CompileResult compiled, pool_->Wait(problem, base, arch_));
       if (compiled.outcome == Outcome::kOk) {
         bases.push_back(base);
         break;

@@ -26,6 +26,7 @@ struct WorkerOptions {
   std::string cubin_folder;
   int device = 0;
   int compile_processes = 1;
+  std::shared_ptr<CompilePool> pool;  // another evaluator's, instead of processes of its own
   uint64_t seed = 1;
   Histograms histograms;
   bool as_peers = false;  // times under AsPeersWereTimed
@@ -55,12 +56,17 @@ class WorkerEvaluator : public Evaluator {
     return environments_.at(family.name);
   }
   void Prepare(const Problem& problem, std::span<const Candidate> candidates) override;
+  void Foresee(const Problem& problem, std::span<const Candidate> candidates) override;
   absl::StatusOr<std::vector<Trial>> Measure(const Problem& problem,
                                              std::span<const Candidate> candidates,
                                              Effort effort) override;
 
-  // Where the time went since the start.
+  const std::shared_ptr<CompilePool>& pool() const { return pool_; }
+
+  // Where the time went since the start. What is left of the total went into the caller's own work:
+  // search, store, and having no more to do.
   struct Usage {
+    absl::Duration starting;              // of the processes, before anything was asked
     absl::Duration measuring;             // in the timing child
     absl::Duration waiting_for_compiles;  // with nothing to time
     absl::Duration total;
@@ -83,7 +89,6 @@ class WorkerEvaluator : public Evaluator {
   explicit WorkerEvaluator(WorkerOptions options) : options_(std::move(options)) {}
 
   absl::Status StartChild();
-  std::string Arch() const;
   absl::StatusOr<std::vector<Candidate>> FindBases(const Problem& problem,
                                                    std::span<const Candidate> candidates);
   const std::vector<Candidate>& Ranked(const Problem& problem);
@@ -95,7 +100,8 @@ class WorkerEvaluator : public Evaluator {
   const WorkerOptions options_;
   WorkerHello hello_;
   std::map<std::string_view, Environment> environments_;
-  std::unique_ptr<CompilePool> pool_;
+  std::string arch_;
+  std::shared_ptr<CompilePool> pool_;
   std::optional<WorkerClient> child_;
   std::set<std::string> failed_;  // kernels that may not be bases any more
   Problem ranked_problem_;

@@ -17,6 +17,7 @@ namespace {
 // block is made in a tenth of a second.
 constexpr std::array<int64_t, 3> kBlockElements = {65537, 1048583, 4194319};
 
+// Large beside what it costs to begin a copy and to start the threads that look at it.
 constexpr int64_t kPieceBytes = int64_t{64} << 20;
 
 enum Stream : uint64_t { kActivations, kWeights, kTunedDraw, kSparseDraw };
@@ -225,14 +226,31 @@ absl::Status Workload::PoisonOutput() {
 
 absl::Status Workload::ReadOutput(const Consume& consume) {
   const DriverApi& driver = context_.driver();
+  for (LockedBuffer& piece : pieces_) {
+    if (piece.bytes() > 0) continue;
+    ASSIGN_OR_RETURN(piece, LockedBuffer::Allocate(driver, kPieceBytes));
+  }
   const int64_t bytes = OutputBytes();
-  piece_.resize(std::min(bytes, kPieceBytes));
+  const auto count = [&](int64_t at) {
+    return static_cast<size_t>(std::min(bytes - at, kPieceBytes));
+  };
+  const auto fetch = [&](int64_t at) {
+    if (at >= bytes) return absl::OkStatus();
+    return DriverStatus(
+        driver,
+        driver.copy_to_locked(pieces_[at / kPieceBytes % 2].data(),
+                              y_.address() + static_cast<DeviceAddress>(at), count(at), stream_),
+        "cannot copy from the device");
+  };
+  const auto arrive = [&] {
+    return DriverStatus(driver, driver.stream_synchronize(stream_),
+                        "a copy from the device failed");
+  };
+  RETURN_IF_ERROR(fetch(0));
   for (int64_t at = 0; at < bytes; at += kPieceBytes) {
-    const auto count = static_cast<size_t>(std::min(bytes - at, kPieceBytes));
-    RETURN_IF_ERROR(DriverStatus(driver,
-                                 driver.copy_to_host(piece_.data(), y_.address() + at, count),
-                                 "cannot copy from the device"));
-    if (!consume({piece_.data(), count})) break;
+    RETURN_IF_ERROR(arrive());
+    RETURN_IF_ERROR(fetch(at + kPieceBytes));
+    if (!consume({pieces_[at / kPieceBytes % 2].data(), count(at)})) return arrive();
   }
   return absl::OkStatus();
 }

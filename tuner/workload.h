@@ -2,6 +2,7 @@
 #ifndef MOETUNE_TUNER_WORKLOAD_H_
 #define MOETUNE_TUNER_WORKLOAD_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -93,7 +94,8 @@ class Workload {
 
   absl::Status PoisonOutput();  // guards and the workspace included; enqueued
 
-  // Hands out the output with its guards in consecutive pieces, until `consume` returns false.
+  // Hands out the output with its guards in consecutive pieces, until `consume` returns false. The
+  // next piece is on its way meanwhile.
   using Consume = std::function<bool(std::span<const uint8_t> piece)>;
   absl::Status ReadOutput(const Consume& consume);
   int64_t OutputBytes() const;  // guards included
@@ -112,7 +114,7 @@ class Workload {
   HostWorkload host_;
   Buffer x_, w_, y_, workspace_;
   std::vector<DrawBuffers> draws_;
-  std::vector<uint8_t> piece_;  // of the output, on the host
+  std::array<LockedBuffer, 2> pieces_;  // of the output: one is filled, the other one consumed
 };
 
 }  // namespace moetune

@@ -16,7 +16,7 @@ TEST(JobQueue, EachJobIsDoneOnceHoweverOftenItIsPushedAndByWhomever) {
   std::vector<std::jthread> threads;
   for (int worker = 0; worker < 4; ++worker) {
     threads.emplace_back([&] {
-      while (auto job = queue.Pop()) {
+      while (auto job = queue.Pop(/*takes_spare=*/true)) {
         ++done;
         queue.Finish(job->first, job->second * 2);
       }
@@ -40,18 +40,34 @@ TEST(JobQueue, EachJobIsDoneOnceHoweverOftenItIsPushedAndByWhomever) {
 TEST(JobQueue, JobsComeOutInTheOrderInWhichTheyWentIn) {
   JobQueue<int, int> queue;
   for (int i : {3, 1, 2}) queue.Push(std::to_string(i), i);
-  EXPECT_EQ(queue.Pop()->second, 3);
-  EXPECT_EQ(queue.Pop()->second, 1);
-  EXPECT_EQ(queue.Pop()->second, 2);
+  EXPECT_EQ(queue.Pop(/*takes_spare=*/true)->second, 3);
+  EXPECT_EQ(queue.Pop(/*takes_spare=*/true)->second, 1);
+  EXPECT_EQ(queue.Pop(/*takes_spare=*/true)->second, 2);
+}
+
+TEST(JobQueue, SpareJobsComeWhenNoOtherWaitsAndOnlyToThoseWhoTakeThem) {
+  JobQueue<int, int> queue;
+  queue.PushSpare("spare", 1);
+  queue.PushSpare("wanted", 2);
+  queue.Push("urgent", 3);
+  queue.Push("wanted", 2);
+  queue.PushSpare("urgent", 3);
+  EXPECT_EQ(queue.Pop(/*takes_spare=*/true)->second, 3);
+  EXPECT_EQ(queue.Pop(/*takes_spare=*/false)->second, 2)
+      << "spare no more since it was pushed again";
+  std::thread other([&] { EXPECT_EQ(queue.Pop(/*takes_spare=*/false), std::nullopt); });
+  EXPECT_EQ(queue.Pop(/*takes_spare=*/true)->second, 1);
+  queue.Stop();
+  other.join();
 }
 
 TEST(JobQueue, StopWakesAllWhoWait) {
   JobQueue<int, int> queue;
   queue.Push("never finished", 1);
-  queue.Pop();
+  queue.Pop(/*takes_spare=*/true);
   std::atomic<int> woken = 0;
   {
-    std::jthread popping([&] { woken += !queue.Pop().has_value(); });
+    std::jthread popping([&] { woken += !queue.Pop(/*takes_spare=*/true).has_value(); });
     std::jthread waiting([&] { woken += !queue.Wait("never finished").has_value(); });
     queue.Stop();
   }
@@ -63,7 +79,7 @@ TEST(JobQueue, WhatIsLeftWhenItStopsIsNotHandedOut) {
   JobQueue<int, int> queue;
   queue.Push("left", 1);
   queue.Stop();
-  EXPECT_EQ(queue.Pop(), std::nullopt);
+  EXPECT_EQ(queue.Pop(/*takes_spare=*/true), std::nullopt);
 }
 
 }  // namespace

@@ -105,6 +105,19 @@ TEST_F(DeviceObjects, ABufferHoldsItsMemoryUntilItGoes) {
   EXPECT_EQ(sent, received);
 }
 
+TEST_F(DeviceObjects, ALockedBufferTakesCopiesOnAStream) {
+  const Buffer buffer = *Buffer::Allocate(driver_, 1000);
+  const Stream stream = *Stream::Create(driver_);
+  absl::StatusOr<LockedBuffer> locked = LockedBuffer::Allocate(driver_, 1000);
+  ASSERT_TRUE(locked.ok()) << locked.status();
+  const LockedBuffer moved = *std::move(locked);
+  EXPECT_EQ(moved.bytes(), 1000u);
+  EXPECT_EQ(driver_.fill(buffer.address(), 7, 1000, stream.get()), 0);
+  EXPECT_EQ(driver_.copy_to_locked(moved.data(), buffer.address(), 1000, stream.get()), 0);
+  ASSERT_TRUE(stream.Synchronize().ok());
+  EXPECT_EQ(moved.data()[999], 7);
+}
+
 TEST_F(DeviceObjects, ABufferOfNoBytesHoldsNothing) {
   const absl::StatusOr<Buffer> buffer = Buffer::Allocate(driver_, 0);
   ASSERT_TRUE(buffer.ok());

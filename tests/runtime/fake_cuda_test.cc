@@ -132,6 +132,17 @@ TEST(FakeCuda, FreeingTwiceIsMisuse) {
   EXPECT_THAT(machine.cuda().TakeMisuse(), testing::Contains("memory freed that is not allocated"));
 }
 
+TEST(FakeCuda, HostMemoryThatIsNotLockedTakesNoCopyOfAStream) {
+  Machine machine;
+  const Buffer buffer = *Buffer::Allocate(machine.driver(), 10);
+  char bytes[10] = {};
+  EXPECT_NE(machine.driver().copy_to_locked(bytes, buffer.address(), 10, nullptr), 0);
+  EXPECT_NE(machine.driver().host_free(bytes), 0);
+  EXPECT_THAT(machine.cuda().TakeMisuse(),
+              testing::IsSupersetOf({"a copy to host memory that is not locked",
+                                     "locked memory freed that is not allocated"}));
+}
+
 TEST(FakeCuda, CopiesPastAnAllocationAreMisuse) {
   Machine machine;
   const Buffer buffer = *Buffer::Allocate(machine.driver(), 10);

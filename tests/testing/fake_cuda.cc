@@ -168,14 +168,44 @@ int CopyToDevice(DeviceAddress target, const void* source, size_t bytes) {
   });
 }
 
+int Download(void* target, DeviceAddress source, size_t bytes) {
+  if (!machine->Holds(source, bytes)) {
+    return machine->Misuse(kInvalidValue, "a copy to the host past an allocation");
+  }
+  std::memcpy(target, reinterpret_cast<const void*>(source), bytes);
+  return 0;
+}
+
 int CopyToHost(void* target, DeviceAddress source, size_t bytes) {
   if (int code = Synchronize()) return code;
+  return InContext([&](const FakeContext&) { return Download(target, source, bytes); });
+}
+
+int AllocateHost(void** memory, size_t bytes) {
   return InContext([&](const FakeContext&) {
-    if (!machine->Holds(source, bytes)) {
-      return machine->Misuse(kInvalidValue, "a copy to the host past an allocation");
-    }
-    std::memcpy(target, reinterpret_cast<const void*>(source), bytes);
+    *memory = std::malloc(bytes);
+    machine->locked[*memory] = bytes;
     return 0;
+  });
+}
+
+int FreeHost(void* memory) {
+  const std::lock_guard lock(machine->mutex);
+  if (machine->locked.erase(memory) == 0) {
+    return machine->Misuse(kInvalidValue, "locked memory freed that is not allocated");
+  }
+  std::free(memory);
+  return 0;
+}
+
+int CopyToLocked(void* target, DeviceAddress source, size_t bytes, CUstream_st* stream) {
+  return InContext([&](const FakeContext& context) {
+    if (int code = CheckStream(context, stream)) return code;
+    const auto locked = machine->locked.find(target);
+    if (locked == machine->locked.end() || bytes > locked->second) {
+      return machine->Misuse(kInvalidValue, "a copy to host memory that is not locked");
+    }
+    return Download(target, source, bytes);
   });
 }
 
@@ -288,6 +318,9 @@ constexpr DriverApi kApi = {
     .free = Free,
     .copy_to_device = CopyToDevice,
     .copy_to_host = CopyToHost,
+    .host_allocate = AllocateHost,
+    .host_free = FreeHost,
+    .copy_to_locked = CopyToLocked,
     .copy_on_device = CopyOnDevice,
     .fill = Fill,
     .module_load = LoadModule,
@@ -354,6 +387,7 @@ std::vector<std::string> FakeCuda::TakeMisuse() {
     if (count > 0) misuse.push_back(absl::StrFormat("%d %s not released", count, what));
   };
   leak(machine->allocations.size(), "allocations");
+  leak(machine->locked.size(), "locked allocations");
   leak(machine->modules.size(), "modules");
   leak(machine->events.size(), "events");
   leak(machine->streams.size(), "streams");

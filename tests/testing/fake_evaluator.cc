@@ -1,6 +1,9 @@
 #include "tests/testing/fake_evaluator.h"
 
+#include <algorithm>
+
 #include "kernels/status_macros.h"
+#include "tests/testing/eventually.h"
 #include "tuner/routing.h"
 #include "tuner/statistics.h"
 
@@ -24,6 +27,27 @@ Environment FakeEvaluator::EnvironmentOf(const Family& family) const {
 
 void FakeEvaluator::Prepare(const Problem&, std::span<const Candidate> candidates) {
   prepared.insert(prepared.end(), candidates.begin(), candidates.end());
+}
+
+void FakeEvaluator::Foresee(const Problem& problem, std::span<const Candidate> candidates) {
+  MutexLock lock(mutex_);
+  std::vector<Candidate>& of_problem = foreseen_[ProblemKey(problem)];
+  for (const Candidate& candidate : candidates) {
+    if (std::ranges::find(of_problem, candidate) == of_problem.end()) {
+      of_problem.push_back(candidate);
+    }
+  }
+}
+
+std::vector<Candidate> FakeEvaluator::AwaitForeseen(const Problem& problem, size_t count) const {
+  std::vector<Candidate> foreseen;
+  const bool came = Eventually([&] {
+    MutexLock lock(mutex_);
+    const auto found = foreseen_.find(ProblemKey(problem));
+    if (found != foreseen_.end()) foreseen = found->second;
+    return foreseen.size() >= count;
+  });
+  return came ? foreseen : std::vector<Candidate>();
 }
 
 absl::StatusOr<std::vector<Trial>> FakeEvaluator::Measure(const Problem& problem,

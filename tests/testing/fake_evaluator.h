@@ -4,10 +4,12 @@
 #define MOETUNE_TESTS_TESTING_FAKE_EVALUATOR_H_
 
 #include <functional>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "db/mutex.h"
 #include "tests/testing/fictional_devices.h"
 #include "tuner/evaluator.h"
 
@@ -35,15 +37,23 @@ class FakeEvaluator : public Evaluator {
   std::vector<Call> calls;          // of Measure
   std::vector<Candidate> prepared;  // in order
 
+  // What was foreseen of this problem, once `count` candidates were; empty when that never comes.
+  std::vector<Candidate> AwaitForeseen(const Problem& problem, size_t count) const;
+
   // The candidates measured with this effort, in order.
   std::vector<Candidate> Measured(Effort effort) const;
 
   const DeviceSpec& device() const override { return spec; }
   Environment EnvironmentOf(const Family& family) const override;
   void Prepare(const Problem& problem, std::span<const Candidate> candidates) override;
+  void Foresee(const Problem& problem, std::span<const Candidate> candidates) override;
   absl::StatusOr<std::vector<Trial>> Measure(const Problem& problem,
                                              std::span<const Candidate> candidates,
                                              Effort effort) override;
+
+ private:
+  mutable Mutex mutex_;
+  std::map<std::string, std::vector<Candidate>> foreseen_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace moetune

@@ -74,6 +74,7 @@ struct Machine {
   std::mutex mutex;
   std::vector<FakeContext> contexts;
   std::map<DeviceAddress, Allocation> allocations;
+  std::map<void*, size_t> locked;  // host memory, with its bytes
   Handles<FakeModule, CUmod_st> modules;
   Handles<FakeEvent, CUevent_st> events;
   Handles<FakeStream, CUstream_st> streams;

@@ -3,9 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "absl/time/clock.h"
+#include "tests/testing/eventually.h"
 #include "tests/tuner/fake_workers.h"
 
 namespace moetune {
@@ -49,6 +51,18 @@ TEST(CompilePool, AKernelIsCompiledOnceForAllProblemsOfItsKind) {
   EXPECT_NE(pool->Wait(TinyProblem(), kGood, "sm_80")->cubin_sha256, first->cubin_sha256);
 }
 
+TEST(CompilePool, IdleProcessesCompileWhatNobodyWaitsFor) {
+  const FakeWorkers workers;
+  const auto pool = StartOn(workers);
+  pool->SubmitSpare(TinyProblem(), kGood, kArch);
+  EXPECT_TRUE(Eventually([&] {
+    std::error_code none_yet;
+    const std::filesystem::directory_iterator folder(workers.cubins(), none_yet);
+    return std::any_of(begin(folder), end(folder),
+                       [](const auto& entry) { return entry.path().extension() == ".cubin"; });
+  }));
+}
+
 TEST(CompilePool, ASlowCompileIsEndedAtItsLimitAndTheNextOneGoesOn) {
   const FakeWorkers workers(BadIs(FakeFaultKind::kSlowCompile, -1));
   const auto pool = StartOn(workers, 1, absl::Milliseconds(300));
@@ -66,6 +80,16 @@ TEST(CompilePool, ASlowCompileDoesNotHoldUpTheOthers) {
   const auto pool = StartOn(workers, 2, absl::Seconds(100));
   pool->Submit(TinyProblem(), kBad, kArch);
   EXPECT_EQ(pool->Wait(TinyProblem(), kGood, kArch)->outcome, Outcome::kOk);
+}
+
+TEST(CompilePool, WhatIsSparedForIdleTimeNeverHoldsUpWhatIsWaitedFor) {
+  const FakeWorkers workers(BadIs(FakeFaultKind::kSlowCompile, -1));
+  const auto pool = StartOn(workers, 2, absl::Seconds(100));
+  pool->SubmitSpare(TinyProblem(), kBad, kArch);
+  pool->SubmitSpare(TinyProblem(), kOther, kArch);
+  EXPECT_EQ(pool->Wait(TinyProblem(), kGood, kArch)->outcome, Outcome::kOk);
+  EXPECT_EQ(pool->Wait(TinyProblem(), kOther, kArch)->outcome, Outcome::kOk)
+      << "on the process that takes no spare work";
 }
 
 TEST(CompilePool, ItsEndDoesNotWaitForWhatRuns) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
@@ -57,6 +58,20 @@ FakeScript TimesOf(double good, double other, double bad) {
   return {.times = {{good, {"reference", kGood.config}},
                     {other, {"reference", kOther.config}},
                     {bad, {"reference", kBad.config}}}};
+}
+
+TEST(GpuEvaluator, AKernelOnceLoadedIsNotReadAgainForTheNextProblem) {
+  Bench bench;
+  ASSERT_TRUE(bench.Measure({kGood}, Effort::kProbe).ok());
+  std::filesystem::remove_all(bench.folder.path());
+  std::optional<Trial> trial;
+  EXPECT_TRUE(bench.evaluator
+                  ->Measure(TinyProblem(20), {&kGood, 1}, Effort::kProbe, {},
+                            {.on_step = [](Step) {},
+                             .on_trial = [&](size_t, const Trial& made) { trial = made; }})
+                  .ok());
+  ASSERT_TRUE(trial);
+  EXPECT_EQ(trial->measurement.outcome, Outcome::kOk) << trial->measurement.error;
 }
 
 TEST(GpuEvaluator, AProbeIsTheLeastOfThree) {

@@ -206,6 +206,20 @@ TEST_P(OutputCheckTest, PreactIsCheckedLikeTheOutput) {
   EXPECT_EQ(CheckEqual(workload_.problem, 0, right, output), "wrote between the output's tensors");
 }
 
+// It is compared in chunks, by several threads.
+TEST(OutputCheck, OfALargeOutputTheFirstDifferenceIsTold) {
+  const Problem problem = ProblemOf("forward/bf16/plain/e4/t8192x1/n1024/k8/balanced");
+  const OutputTensor y = OutputTensors(problem).front();
+  const std::vector<uint8_t> right(y.offset + y.bytes + Workload::kGuardBytes);
+  EXPECT_EQ(CheckEqual(problem, 0, right, right), std::nullopt);
+  std::vector<uint8_t> output = right;
+  for (const int64_t row : {8191, 5000, 3001}) {
+    output[y.offset + row * 2048 + 6] ^= 1;
+    EXPECT_THAT(CheckEqual(problem, 0, right, output).value_or(""),
+                HasSubstr("row " + std::to_string(row) + ", column 3: "));
+  }
+}
+
 // A piece of a large output is judged where it lies in the whole.
 TEST_P(OutputCheckTest, APieceIsPlacedByItsOffset) {
   const std::vector<uint8_t> right = RightOutput(0);

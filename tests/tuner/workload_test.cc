@@ -1,0 +1,51 @@
+#include "tuner/workload.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/testing/fake_gpu.h"
+
+namespace moetune {
+namespace {
+
+// What was written into every place of the output, far beyond one piece, is read back in order.
+TEST(Workload, AnOutputOfSeveralPiecesIsReadWhole) {
+  FakeGpu gpu;
+  const Stream stream = *Stream::Create(gpu.driver);
+  Workload workload(gpu.context, stream.get());
+  const Problem problem = ProblemOf("forward/bf16/plain/e4/t65536x1/n1280/k8/balanced");
+  ASSERT_TRUE(workload.Load(problem, 1, {}).ok());
+  ASSERT_TRUE(workload.PoisonOutput().ok());
+  std::vector<uint8_t> expected(workload.OutputBytes(), Workload::kPoison);
+  ASSERT_GT(expected.size(), size_t{2} << 26) << "three pieces";
+  const auto y = reinterpret_cast<DeviceAddress>(workload.Args(0).y);
+  for (size_t at = 0; at + (1 << 17) < expected.size(); at += 999'983) {
+    const auto value = static_cast<uint8_t>(at % 251);
+    expected[Workload::kGuardBytes + at] = value;
+    ASSERT_EQ(gpu.driver.copy_to_device(y + at, &value, 1), 0);
+  }
+
+  size_t at = 0;
+  EXPECT_TRUE(workload
+                  .ReadOutput([&](std::span<const uint8_t> piece) {
+                    EXPECT_TRUE(
+                        std::ranges::equal(piece, std::span(expected).subspan(at, piece.size())));
+                    at += piece.size();
+                    return true;
+                  })
+                  .ok());
+  EXPECT_EQ(at, expected.size());
+}
+
+TEST(Workload, WhoHasSeenEnoughOfAnOutputGetsNoMoreOfIt) {
+  FakeGpu gpu;
+  const Stream stream = *Stream::Create(gpu.driver);
+  Workload workload(gpu.context, stream.get());
+  ASSERT_TRUE(
+      workload.Load(ProblemOf("forward/bf16/plain/e4/t65536x1/n640/k8/balanced"), 1, {}).ok());
+  int pieces = 0;
+  EXPECT_TRUE(workload.ReadOutput([&](auto) { return ++pieces < 1; }).ok());
+  EXPECT_EQ(pieces, 1);
+}
+
+}  // namespace
+}  // namespace moetune
