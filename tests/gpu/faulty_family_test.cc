@@ -134,7 +134,7 @@ TEST_F(FaultyFamily, CompilesLikeAnyOther) {
 }
 
 TEST_F(FaultyFamily, CostsItsFaultyConfigsAndNoOthersOnTheGpu) {
-  StartOn(WorkerProgram({}).value(), absl::Seconds(5));
+  StartOn(WorkerProgram({}).value(), absl::Seconds(8));
   if (evaluator_) ExpectTheSweepSurvives();
 }
 
