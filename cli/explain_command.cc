@@ -35,13 +35,14 @@ std::string FinalistsText(const Explanation& explanation) {
     const bool estimated = m.effort == Effort::kEstimate;
     rows.push_back({m.family, m.config.Text(), MicrosecondsText(m.time_us),
                     estimated ? "" : MicrosecondsText(m.time_us_mad),
+                    m.hot_us > 0 ? MicrosecondsText(m.hot_us) : "",
                     estimated ? "" : absl::StrFormat("%d", m.samples),
                     SpeedupText(m.time_us / explanation.winner->time_us),
                     explanation.IsWinner(m)    ? "winner"
                     : explanation.IsDefault(m) ? "default"
                                                : ""});
   }
-  return TableText({"family", "config", "µs", "MAD", "rounds", "of winner", ""}, rows);
+  return TableText({"family", "config", "µs", "MAD", "hot µs", "rounds", "of winner", ""}, rows);
 }
 
 std::string FailuresText(const std::map<Outcome, Failures>& failures) {
@@ -95,6 +96,7 @@ Json FinalistJson(const Explanation& explanation, const Measurement& m) {
           {"effort", EffortName(m.effort)},
           {"time_us", m.time_us},
           {"time_us_mad", m.time_us_mad},
+          {"hot_us", m.hot_us},
           {"samples", m.samples},
           {"of_winner", m.time_us / explanation.winner->time_us},
           {"winner", explanation.IsWinner(m)},

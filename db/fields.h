@@ -4,7 +4,9 @@
 #ifndef MOETUNE_DB_FIELDS_H_
 #define MOETUNE_DB_FIELDS_H_
 
+#include <algorithm>
 #include <concepts>
+#include <iterator>
 #include <type_traits>
 
 #include "db/record.h"
@@ -62,6 +64,11 @@ void VisitFields(T& measurement, Visitor&& visit) {
   visit("power_watts", measurement.clocks.power_watts);
   visit("temperature_c", measurement.clocks.temperature_c);
   visit("measured_at", measurement.measured_at);
+  visit("hot_us", measurement.hot_us);
+  visit("sm_clock_mhz", measurement.sm_clock_mhz);
+  visit("throttle", measurement.clocks.throttle);
+  visit("unsteady_rounds", measurement.unsteady_rounds);
+  visit("routing_us", measurement.routing_us);
 }
 
 template <Either<Winner> T, typename Visitor>
@@ -94,6 +101,13 @@ void VisitFields(T& sweep, Visitor&& visit) {
   visit("host", sweep.host);
   visit("version", sweep.version);
   visit("at", sweep.at);
+}
+
+// The version of the text format that a field came with: older texts do not have it.
+inline int VersionOfField(std::string_view name) {
+  constexpr std::string_view kOfVersion2[] = {"hot_us", "sm_clock_mhz", "throttle",
+                                              "unsteady_rounds", "routing_us"};
+  return std::ranges::find(kOfVersion2, name) == std::end(kOfVersion2) ? 1 : 2;
 }
 
 // The name that a row's enumeration has in text, and back.

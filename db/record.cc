@@ -43,6 +43,9 @@ struct FieldCheck {
     if (std::isfinite(value) && value >= 0) return;
     Fail(name, absl::StrFormat("is %g; a finite number that is not negative is expected", value));
   }
+  void operator()(std::string_view name, const std::vector<double>& values) {
+    for (const double value : values) (*this)(name, value);
+  }
   void operator()(std::string_view name, const std::string& value) {
     if (value.empty() && (name == "family" || name == "id")) Fail(name, "is empty");
   }

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -51,6 +52,7 @@ struct Clocks {
   int memory_mhz = 0;
   double power_watts = 0;
   int temperature_c = 0;
+  std::string throttle;  // why the clock was held down, "power_cap+hot"; empty: it was not
   bool operator==(const Clocks&) const = default;
 };
 
@@ -72,6 +74,12 @@ struct Measurement {
   uint64_t seed = 0;
   Clocks clocks;
   int64_t measured_at = 0;  // µs since the Unix epoch
+
+  // Of a final; zero or empty where not taken.
+  double hot_us = 0;               // of one launch, several back to back with nothing flushed
+  double sm_clock_mhz = 0;         // counted on the SMs while they ran; the median of the samples
+  int unsteady_rounds = 0;         // kept although the reasons to throttle changed in them
+  std::vector<double> routing_us;  // of a mix the median on each routing, in the key's order
   bool operator==(const Measurement&) const = default;
 };
 

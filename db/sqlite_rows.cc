@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_format.h"
 #include "db/fields.h"
+#include "db/numbers.h"
 #include "kernels/status_macros.h"
 
 namespace moetune {
@@ -92,6 +93,9 @@ struct RowWriter::FieldWriter {
     columns.emplace_back(name, value);
   }
   void operator()(std::string_view name, double value) { columns.emplace_back(name, value); }
+  void operator()(std::string_view name, const std::vector<double>& values) {
+    columns.emplace_back(name, NumbersText(values));
+  }
   void operator()(std::string_view name, const Problem& problem) {
     Refer(name, "problem", ProblemColumns(problem));
   }
@@ -183,6 +187,11 @@ struct RowReader::FieldReader {
 
   void operator()(std::string_view, std::string& value) { value = statement.Text(column++); }
   void operator()(std::string_view, double& value) { value = statement.Real(column++); }
+  void operator()(std::string_view name, std::vector<double>& values) {
+    absl::StatusOr<std::vector<double>> read = ParseNumbers(statement.Text(column++));
+    Keep(name, read.status());
+    if (read.ok()) values = *std::move(read);
+  }
   void operator()(std::string_view, bool& value) { value = statement.Integer(column++) != 0; }
   void operator()(std::string_view, uint64_t& value) {
     value = static_cast<uint64_t>(statement.Integer(column++));

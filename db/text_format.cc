@@ -1,7 +1,6 @@
 #include "db/text_format.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -11,13 +10,15 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_format.h"
 #include "db/fields.h"
+#include "db/numbers.h"
 #include "kernels/names.h"
 #include "kernels/status_macros.h"
 
 namespace moetune {
 namespace {
 
-constexpr std::string_view kFirstLine = "moetune records 1";
+constexpr std::string_view kTitle = "moetune records ";
+constexpr int kVersion = 2;  // VersionOfField says what came with which
 
 // A string in quotes, on one line: only printable ASCII and bytes of UTF-8 stand for themselves.
 std::string Quoted(std::string_view text) {
@@ -38,13 +39,6 @@ std::string Quoted(std::string_view text) {
   return quoted + '"';
 }
 
-// The shortest text that reads back as the same double.
-std::string NumberText(double value) {
-  std::array<char, 32> buffer;
-  const auto result = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);
-  return std::string(buffer.data(), result.ptr);
-}
-
 // Devices and environments are written once, before the first record that refers to them by number.
 class Writer {
  public:
@@ -55,7 +49,7 @@ class Writer {
   }
 
   std::string Finish(size_t count) && {
-    return absl::StrFormat("%s\n%s\nend %d\n", kFirstLine, text_, count);
+    return absl::StrFormat("%s%d\n%s\nend %d\n", kTitle, kVersion, text_, count);
   }
 
  private:
@@ -69,7 +63,8 @@ class Writer {
   }
 
   std::string Text(const std::string& value) { return Quoted(value); }
-  std::string Text(double value) { return NumberText(value); }
+  std::string Text(double value) { return ExactText(value); }
+  std::string Text(const std::vector<double>& values) { return Quoted(NumbersText(values)); }
   std::string Text(bool value) { return value ? "true" : "false"; }
   std::string Text(const Problem& problem) { return ProblemKey(problem); }
   std::string Text(const Config& config) { return Quoted(config.Text()); }
@@ -171,9 +166,11 @@ class Reader {
 
   absl::Status ReadAll() {
     RETURN_IF_ERROR(NextLine());
-    if (line_ != kFirstLine) {
-      return absl::InvalidArgumentError(absl::StrFormat("the first line must be '%s', not '%s'",
-                                                        kFirstLine, line_.substr(0, 80)));
+    while (version_ > 0 && line_ != absl::StrFormat("%s%d", kTitle, version_)) --version_;
+    if (version_ == 0) {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("the first line must be '%sN' with N from 1 to %d, not '%s'", kTitle,
+                          kVersion, line_.substr(0, 80)));
     }
     while (true) {
       RETURN_IF_ERROR(NextLine());
@@ -249,6 +246,7 @@ class Reader {
 
   template <typename Value>
   absl::Status ReadField(std::string_view name, Value& value) {
+    if (VersionOfField(name) > version_) return absl::OkStatus();
     RETURN_IF_ERROR(NextLine());
     std::string_view text = line_;
     const std::string start = absl::StrFormat("  %s ", name);
@@ -270,6 +268,11 @@ class Reader {
   }
   absl::Status Parse(std::string_view text, double& value) {
     return ReadNumber(text, "a finite number", value);
+  }
+  absl::Status Parse(std::string_view text, std::vector<double>& values) {
+    ASSIGN_OR_RETURN(const std::string numbers, Unquote(text));
+    ASSIGN_OR_RETURN(values, ParseNumbers(numbers));
+    return absl::OkStatus();
   }
   absl::Status Parse(std::string_view text, bool& value) {
     value = text == "true";
@@ -325,6 +328,7 @@ class Reader {
   std::string_view rest_;
   std::string_view line_;
   int line_number_ = 0;
+  int version_ = kVersion;
   std::vector<DeviceSpec> devices_;
   std::vector<Environment> environments_;
   std::vector<Record> records_;

@@ -6,6 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "kernels/status_macros.h"
 #include "runtime/nvml.h"
+#include "tuner/hot_time.h"
 #include "tuner/kernel_name.h"
 #include "tuner/statistics.h"
 
@@ -186,7 +187,7 @@ absl::Status GpuEvaluator::Probe(const LoadedKernel& kernel, Trial& trial,
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<std::vector<double>>> GpuEvaluator::SampleTogether(
+absl::StatusOr<GpuEvaluator::Rounds> GpuEvaluator::SampleTogether(
     std::span<const Enqueue> launches, bool is_final, const std::function<void(size_t)>& before) {
   before(0);
   ASSIGN_OR_RETURN(const double first_us, timer_->Sample(launches[0]));
@@ -195,7 +196,12 @@ absl::StatusOr<std::vector<std::vector<double>>> GpuEvaluator::SampleTogether(
   const int rounds = is_final ? (is_long ? policy.long_final_rounds : policy.final_rounds)
                               : (is_long ? policy.long_short_samples : policy.short_samples);
   const bool idle = is_final && problem_.tokens >= policy.idle_tokens;
-  return timer_->Interleave(launches, rounds, idle, options_.seed, before);
+  Rounds sampled;
+  ASSIGN_OR_RETURN(sampled.samples_us,
+                   timer_->Interleave(launches, rounds, idle, options_.seed, before));
+  if (!is_final) return sampled;
+  ASSIGN_OR_RETURN(sampled.hot_us, HotTimes(*timer_, launches, is_long, options_.seed, before));
+  return sampled;
 }
 
 absl::Status GpuEvaluator::TimeTogether(std::span<LoadedKernel* const> kernels, Effort effort,
@@ -215,21 +221,23 @@ absl::Status GpuEvaluator::TimeTogether(std::span<LoadedKernel* const> kernels, 
     calls.on_step({Step::kCandidate, blamed});
   };
 
-  auto samples = SampleTogether(launches, effort == Effort::kFinal, before);
-  if (!samples.ok()) {
-    Blame(samples.status(), trials[blamed]).IgnoreError();
+  const absl::StatusOr<Rounds> rounds = SampleTogether(launches, effort == Effort::kFinal, before);
+  if (!rounds.ok()) {
+    Blame(rounds.status(), trials[blamed]).IgnoreError();
     calls.on_trial(blamed, trials[blamed]);
     // The rounds of the others are lost with it.
-    return absl::AbortedError(samples.status().message());
+    return absl::AbortedError(rounds.status().message());
   }
   const Clocks clocks = ReadClocks(options_.device);
   for (size_t i = 0; i < candidates.size(); ++i) {
     Trial& trial = trials[candidates[i]];
-    const auto of_candidate = std::span(*samples).subspan(i * draws, draws);
+    const auto of_candidate = std::span(rounds->samples_us).subspan(i * draws, draws);
     std::vector<double> medians;
     for (const std::vector<double>& of_draw : of_candidate) medians.push_back(Median(of_draw));
     SetTime(of_candidate, medians, trial);
     trial.measurement.clocks = clocks;
+    if (effort != Effort::kFinal) continue;
+    trial.measurement.hot_us = GeometricMean(std::span(rounds->hot_us).subspan(i * draws, draws));
   }
   return absl::OkStatus();
 }

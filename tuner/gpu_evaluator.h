@@ -71,6 +71,12 @@ class GpuEvaluator {
   GpuEvaluator(Context context, Stream stream, CubinCache cache, std::string nvrtc_version,
                GpuOptions options);
 
+  // What was sampled of launches that were timed together.
+  struct Rounds {
+    std::vector<std::vector<double>> samples_us;  // of each launch, as many as there were rounds
+    std::vector<double> hot_us;                   // of each launch; of a final alone
+  };
+
   absl::Status LoadProblem(const Problem& problem);
   absl::StatusOr<LoadedKernel*> Load(const Candidate& candidate);
   absl::Status VerifyBases(const Candidate& candidate, std::span<const Candidate> bases,
@@ -82,8 +88,8 @@ class GpuEvaluator {
   absl::Status TimeTogether(std::span<LoadedKernel* const> kernels, Effort effort,
                             std::span<Trial> trials, const MeasureCalls& calls);
   absl::Status Blame(const absl::Status& error, Trial& trial) const;
-  absl::StatusOr<std::vector<std::vector<double>>> SampleTogether(
-      std::span<const Enqueue> launches, bool is_final, const std::function<void(size_t)>& before);
+  absl::StatusOr<Rounds> SampleTogether(std::span<const Enqueue> launches, bool is_final,
+                                        const std::function<void(size_t)>& before);
   Enqueue LaunchOf(const LoadedKernel& kernel, int draw);
 
   Context context_;

@@ -268,7 +268,8 @@ class ProblemSweep {
       const Candidate& candidate = candidates_[chosen[i]];
       const Plan plan =
           candidate.family->plan(problem_, candidate.config, evaluator_.device(), trial.facts);
-      finalists.push_back({candidate, trial.samples_us, trial.facts.registers,
+      finalists.push_back({candidate, trial.samples_us, trial.measurement.hot_us,
+                           trial.facts.registers,
                            trial.facts.static_shared_bytes + plan.dynamic_shared_bytes});
       passed.push_back(std::move(trial));
     }

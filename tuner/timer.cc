@@ -57,17 +57,29 @@ absl::StatusOr<Timer> Timer::Create(const Context& context, CUstream_st* stream,
   return Timer(context, stream, policy, std::move(flush), std::move(start), std::move(end));
 }
 
+absl::Status Timer::Flush() {
+  return DriverStatus(*driver_, driver_->fill(flush_.address(), 0, flush_.bytes(), stream_),
+                      "cannot flush the L2");
+}
+
 absl::StatusOr<double> Timer::Sample(const Enqueue& launch) {
-  // The fill runs for tens of microseconds: by its end all that follows is enqueued, so no time of
-  // the host lies between the events.
-  RETURN_IF_ERROR(DriverStatus(*driver_,
-                               driver_->fill(flush_.address(), 0, flush_.bytes(), stream_),
-                               "cannot flush the L2"));
+  RETURN_IF_ERROR(Flush());
   RETURN_IF_ERROR(start_.Record(stream_));
   RETURN_IF_ERROR(launch());
   RETURN_IF_ERROR(end_.Record(stream_));
   RETURN_IF_ERROR(end_.Synchronize());
   return start_.ElapsedUs(end_);
+}
+
+absl::StatusOr<double> Timer::SampleHot(const Enqueue& launch, int launches) {
+  RETURN_IF_ERROR(Flush());
+  RETURN_IF_ERROR(launch());
+  RETURN_IF_ERROR(start_.Record(stream_));
+  for (int i = 0; i < launches; ++i) RETURN_IF_ERROR(launch());
+  RETURN_IF_ERROR(end_.Record(stream_));
+  RETURN_IF_ERROR(end_.Synchronize());
+  ASSIGN_OR_RETURN(const double all_us, start_.ElapsedUs(end_));
+  return all_us / launches;
 }
 
 absl::StatusOr<std::vector<double>> Timer::Probe(const Enqueue& launch, double best_us,

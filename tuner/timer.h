@@ -37,6 +37,13 @@ struct Policy {
   double idle_us = 0;       // and so much more
   int64_t idle_tokens = 0;  // for problems of at least so many tokens
 
+  // The back-to-back time of a final. Three rounds of one launch untimed and four timed: 15
+  // launches beside the 100 that 25 rounds with their gaps take. No part of Text(): they come after
+  // the cold samples, which do not depend on them.
+  int hot_rounds = 3;
+  int hot_launches = 4;
+  int long_hot_launches = 2;
+
   // Part of the identity of a measurement, in Environment.policy.
   std::string Text() const;
 
@@ -65,6 +72,10 @@ class Timer {
   // One cold launch, in µs.
   absl::StatusOr<double> Sample(const Enqueue& launch);
 
+  // One of `launches` that follow one another, in µs. One more runs ahead of them, untimed: what it
+  // leaves in the L2 is what each of them finds.
+  absl::StatusOr<double> SampleHot(const Enqueue& launch, int launches);
+
   // Few samples, no more once hopeless beside `best_us` (0: none known). `before` each of them.
   absl::StatusOr<std::vector<double>> Probe(const Enqueue& launch, double best_us,
                                             const std::function<void()>& before);
@@ -77,6 +88,10 @@ class Timer {
       const std::function<void(size_t)>& before);
 
  private:
+  // Enqueues a fill of the L2, which runs for tens of microseconds: by its end all that follows is
+  // enqueued, so no time of the host lies between the events.
+  absl::Status Flush();
+
   Timer(const Context& context, CUstream_st* stream, const Policy& policy, Buffer flush,
         Event start, Event end);
 

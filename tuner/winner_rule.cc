@@ -31,6 +31,30 @@ std::string DefaultStands(std::span<const Finalist> finalists, const std::vector
       finalists.size() - 1, 100 * (best->middle - 1), best->low, best->high, 100 * guard_band);
 }
 
+// Drops of equals those that are behind back to back: the guard band holds there too, since a few
+// launches scatter no less. Where a time is missing nothing is known.
+void KeepFastestHot(std::span<const Finalist> finalists, double guard_band,
+                    std::vector<size_t>& equals) {
+  double best_us = finalists[equals.front()].hot_us;
+  for (const size_t i : equals) best_us = std::min(best_us, finalists[i].hot_us);
+  if (best_us <= 0) return;
+  std::erase_if(equals, [&](size_t i) { return finalists[i].hot_us > best_us * (1 + guard_band); });
+}
+
+// How one of `equals` was chosen, `hot` of which are also equally fast back to back.
+std::string TieText(size_t equals, size_t hot) {
+  if (equals == 1) return {};
+  if (hot == 1)
+    return absl::StrFormat("; of %d equally fast ones the fastest back to back", equals);
+  if (hot == equals) {
+    return absl::StrFormat("; of %d equally fast ones it takes the fewest resources", equals);
+  }
+  return absl::StrFormat(
+      "; of %d equally fast ones %d are so back to back too, and of these it takes the fewest "
+      "resources",
+      equals, hot);
+}
+
 }  // namespace
 
 double JudgeByWorstRouting(std::span<Finalist> finalists, size_t routings) {
@@ -79,6 +103,8 @@ Verdict ChooseWinner(std::span<const Finalist> finalists, double guard_band, uin
     return SurelyAbove(PairedRatio(finalists[i].samples_us, finalists[fastest].samples_us, seed),
                        guard_band);
   });
+  const size_t equals = faster.size();
+  KeepFastestHot(finalists, guard_band, faster);
   const auto preference = [&](size_t i) {
     const Finalist& f = finalists[i];
     return std::tuple(f.registers, f.shared_bytes, f.candidate.family->name,
@@ -91,10 +117,7 @@ Verdict ChooseWinner(std::span<const Finalist> finalists, double guard_band, uin
   std::string reason = absl::StrFormat(
       "%.2fx as fast as the default (95 %% interval %.2fx to %.2fx, %d rounds)",
       gains[winner].middle, gains[winner].low, gains[winner].high, standard.samples_us.size());
-  if (faster.size() > 1) {
-    absl::StrAppendFormat(&reason, "; of %d equally fast ones it takes the fewest resources",
-                          faster.size());
-  }
+  reason += TieText(equals, faster.size());
   return {winner, MedianInterval(finalists[winner].samples_us, seed), std::move(reason)};
 }
 

@@ -16,6 +16,7 @@ namespace moetune {
 struct Finalist {
   Candidate candidate;
   std::vector<double> samples_us;  // of the same rounds for all finalists; not empty
+  double hot_us = 0;               // back to back; 0: unknown
   int registers = 0;               // per thread
   int64_t shared_bytes = 0;        // static and dynamic
 };
@@ -35,8 +36,9 @@ double JudgeByWorstRouting(std::span<Finalist> finalists, size_t routings);
 
 // finalists[0] is the default. Another one wins only when it is faster by more than `guard_band`
 // and the 95 % interval of the paired ratio lies above 1. Of those that do, the ones not surely
-// slower than the fastest by more than the band are equals: fewer registers win, then less shared
-// memory, then the first in lexical order.
+// slower than the fastest by more than the band are equals: the best back-to-back time wins, and of
+// all within the band of it fewer registers, then less shared memory, then the first in lexical
+// order.
 Verdict ChooseWinner(std::span<const Finalist> finalists, double guard_band, uint64_t seed);
 
 // ChooseWinner among finalists timed on each kind of `routing`; of a mix, whose finalists it judges

@@ -226,6 +226,10 @@ void WorkerEvaluator::Finish(Request& request, size_t candidate, Trial measured)
   to.samples = from.samples;
   to.clocks = from.clocks;
   to.measured_at = from.measured_at;
+  to.hot_us = from.hot_us;
+  to.sm_clock_mhz = from.sm_clock_mhz;
+  to.unsteady_rounds = from.unsteady_rounds;
+  to.routing_us = from.routing_us;
   trial.samples_us = std::move(measured.samples_us);
   if (from.outcome == Outcome::kOk) {
     trial.facts = measured.facts;

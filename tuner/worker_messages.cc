@@ -146,6 +146,11 @@ internal::Measured ToMessage(size_t candidate, const Trial& trial) {
   message.set_memory_mhz(m.clocks.memory_mhz);
   message.set_power_watts(m.clocks.power_watts);
   message.set_temperature_c(m.clocks.temperature_c);
+  message.set_throttle(m.clocks.throttle);
+  message.set_hot_us(m.hot_us);
+  message.set_sm_clock_mhz(m.sm_clock_mhz);
+  message.set_unsteady_rounds(m.unsteady_rounds);
+  message.mutable_routing_us()->Add(m.routing_us.begin(), m.routing_us.end());
   return message;
 }
 
@@ -163,7 +168,12 @@ absl::StatusOr<WorkerClient::Measured> FromMessage(const internal::Measured& mes
   m.clocks = {.sm_mhz = message.sm_mhz(),
               .memory_mhz = message.memory_mhz(),
               .power_watts = message.power_watts(),
-              .temperature_c = message.temperature_c()};
+              .temperature_c = message.temperature_c(),
+              .throttle = message.throttle()};
+  m.hot_us = message.hot_us();
+  m.sm_clock_mhz = message.sm_clock_mhz();
+  m.unsteady_rounds = message.unsteady_rounds();
+  m.routing_us.assign(message.routing_us().begin(), message.routing_us().end());
   trial.samples_us.assign(message.samples_us().begin(), message.samples_us().end());
   trial.facts = FromMessage(message.facts());
   return measured;

@@ -40,6 +40,7 @@ class ExplainTest : public ::testing::Test {
     trial.config = ReferenceConfig(block_m);
     trial.effort = effort;
     trial.time_us = time_us;
+    if (effort == Effort::kFinal) trial.hot_us = time_us - 3;
     return NewRecord(trial);
   }
 
@@ -100,6 +101,8 @@ TEST_F(ExplainTest, FinalistsAreThoseOfTheWinnersSweepTheFastestFirst) {
   EXPECT_NEAR(finalists[1]["of_winner"].get<double>(), 1.1, 1e-9);
   EXPECT_EQ(finalists[2]["default"], true);
   EXPECT_EQ(finalists[2]["time_us_mad"], 0.25);
+  EXPECT_EQ(finalists[2]["hot_us"], 97);
+  EXPECT_THAT(Explain({key_}).out, HasSubstr("hot µs"));
 }
 
 TEST_F(ExplainTest, FailuresAreCountedByClassOncePerConfig) {

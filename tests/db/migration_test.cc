@@ -79,6 +79,29 @@ TEST_F(MigrationTest, AnUpgradeKeepsTheRowsAndTheId) {
   EXPECT_EQ(Version(), newest_ + 1);
 }
 
+TEST_F(MigrationTest, ATrialOfVersionOneHasNothingOfFinals) {
+  const SqliteOptions first = {.schema = EmbeddedSchema().first(1)};
+  ASSERT_TRUE(
+      OpenSqliteStore(path_, OpenMode::kReadWrite, first).value()->Append(ManyWinners(1)).ok());
+  const Measurement trial = MeasurementFor(SmallProblem(16));
+  const std::string insert = absl::StrFormat(
+      "INSERT INTO log (uuid, kind) VALUES ('%s', 'measurement');"
+      "INSERT INTO measurement VALUES (2, '%s', 1, 1, 1, 'reference', 1, 'final', 'ok', '', 50, "
+      "0.25, 20, 300, '', 1, 1980, 3201, 512.5, 61, %d);",
+      NewUuid(), trial.sweep, trial.measured_at);
+  ASSERT_TRUE(
+      sqlite::Database::Open(path_, sqlite::Access::kReadWrite)->Execute(insert.c_str()).ok());
+  const auto store = OpenSqliteStore(path_, OpenMode::kReadWrite).value();
+  const ScanResult scan = store->Scan(0).value();
+  ASSERT_EQ(scan.records.size(), 2u);
+  Measurement read = std::get<Measurement>(scan.records[1].row);
+  EXPECT_EQ(read.clocks, trial.clocks);
+  EXPECT_EQ(read.time_us, 50);
+  EXPECT_EQ(read.hot_us, 0);
+  EXPECT_EQ(read.unsteady_rounds, 0);
+  EXPECT_TRUE(read.routing_us.empty());
+}
+
 TEST_F(MigrationTest, AnUpgradeThatFailsChangesNothing) {
   ASSERT_TRUE(OpenSqliteStore(path_, OpenMode::kReadWrite).ok());
   const std::vector<EmbeddedFile> broken =

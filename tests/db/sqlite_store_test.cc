@@ -217,7 +217,7 @@ TEST_F(SqliteStoreTest, AnEmptyFileBecomesADatabaseOnlyForWriting) {
 
 TEST_F(SqliteStoreTest, AFileThatIsNoDatabaseIsRefusedAndLeftAlone) {
   for (const std::string& bytes : {std::string("hello\n"), std::string(100'000, 'x'),
-                                   std::string("moetune records 1\n\nend 0\n")}) {
+                                   std::string("moetune records 2\n\nend 0\n")}) {
     WriteFile(path_, bytes);
     for (const OpenMode mode : {OpenMode::kReadOnly, OpenMode::kReadWrite}) {
       EXPECT_THAT(OpenError(path_, mode),

@@ -61,6 +61,11 @@ TEST_P(StoreConformance, RowsOfEachKindComeBackAsTheyWere) {
   precise.time_us = 0.1 + 0.2;
   precise.clocks.power_watts = std::numeric_limits<double>::denorm_min();
   precise.measured_at = -1;
+  precise.hot_us = 0.7 * 0.1;
+  precise.sm_clock_mhz = 1754.5;
+  precise.clocks.throttle = "power_cap";
+  precise.unsteady_rounds = 2;
+  precise.routing_us = {0.1 + 0.2, 1e-300};
   Sweep sweep = StartedSweep();
   sweep.state = SweepState::kFinished;
   sweep.spec = "";

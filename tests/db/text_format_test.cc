@@ -28,6 +28,11 @@ std::vector<Record> Sample() {
   measurement.seed = std::numeric_limits<uint64_t>::max();
   measurement.compile_ms = std::numeric_limits<double>::denorm_min();
   measurement.measured_at = std::numeric_limits<int64_t>::min();
+  measurement.hot_us = 0.1;
+  measurement.sm_clock_mhz = 1754.5;
+  measurement.clocks.throttle = "power_cap+hot";
+  measurement.unsteady_rounds = 3;
+  measurement.routing_us = {1e-9, 0.1 + 0.2, 3};
   return {NewRecord(StartedSweep()), NewRecord(measurement), NewRecord(winner),
           NewRecord(WinnerFor(SmallProblem(32)))};
 }
@@ -63,7 +68,7 @@ TEST(TextFormat, SequenceNumbersBelongToTheStore) {
 
 TEST(TextFormat, APersonCanReadIt) {
   const std::string text = WriteText({{NewRecord(WinnerFor(SmallProblem(16)))}});
-  EXPECT_THAT(text, StartsWith("moetune records 1\n\ndevice 1\n  name \"Fiction 100\"\n"));
+  EXPECT_THAT(text, StartsWith("moetune records 2\n\ndevice 1\n  name \"Fiction 100\"\n"));
   EXPECT_THAT(text, HasSubstr("  problem forward/bf16/plain/e8/t16x2/n1024/k512/softmax\n"));
   EXPECT_THAT(text, HasSubstr("  config \"block_k=32 block_m=64 block_n=64 threads=128\"\n"));
   EXPECT_THAT(text, HasSubstr("  time_us 50\n"));
@@ -107,10 +112,21 @@ TEST(TextFormat, NoChangeOfAByteIsReadAsSomethingInvalid) {
   }
 }
 
-TEST(TextFormat, AnotherVersionIsRefused) {
-  const std::string text = Replaced(WriteText(Sample()), "moetune records 1", "moetune records 2");
+TEST(TextFormat, ANewerVersionIsRefused) {
+  const std::string text = Replaced(WriteText(Sample()), "moetune records 2", "moetune records 3");
   EXPECT_EQ(ReadError(text),
-            "line 1: the first line must be 'moetune records 1', not 'moetune records 2'");
+            "line 1: the first line must be 'moetune records N' with N from 1 to 2, not 'moetune "
+            "records 3'");
+}
+
+TEST(TextFormat, TheFirstVersionHadNothingOfFinals) {
+  Measurement measurement = MeasurementFor(SmallProblem(16));
+  const std::vector<Record> records = {NewRecord(measurement)};
+  const std::string text = Replaced(WriteText(records), "moetune records 2", "moetune records 1");
+  EXPECT_THAT(ReadError(text), HasSubstr("unknown block ''"));
+  const std::string finals =
+      "  hot_us 0\n  sm_clock_mhz 0\n  throttle \"\"\n  unsteady_rounds 0\n  routing_us \"\"\n";
+  EXPECT_EQ(ReadText(Replaced(text, finals, "")).value(), records);
 }
 
 TEST(TextFormat, ErrorsNameTheLineTheFieldAndWhatIsAllowed) {

@@ -119,6 +119,29 @@ TEST(GpuEvaluator, TheFinalHasTheSameRoundsForAll) {
   EXPECT_NEAR(bench.trials[1]->measurement.time_us, 180, 1e-3);
 }
 
+TEST(GpuEvaluator, OnlyAFinalHasABackToBackTime) {
+  Bench bench(TimesOf(100, 180, 140));
+  ASSERT_TRUE(bench.Measure({kGood, kOther}, Effort::kFinal).ok());
+  EXPECT_NEAR(bench.trials[0]->measurement.hot_us, 100, 1e-3);
+  EXPECT_NEAR(bench.trials[1]->measurement.hot_us, 180, 1e-3);
+  for (const Effort effort : {Effort::kProbe, Effort::kShort}) {
+    ASSERT_TRUE(bench.Measure({kGood, kOther}, effort).ok());
+    EXPECT_EQ(bench.trials[0]->measurement.hot_us, 0);
+  }
+}
+
+// What the back-to-back time costs beside the rounds: 15 launches, 9 of long ones.
+TEST(GpuEvaluator, ABackToBackTimeIsCheap) {
+  for (const double us : {100.0, 3000.0}) {
+    Bench bench(TimesOf(us, us, us));
+    ASSERT_TRUE(bench.Measure({kGood}, Effort::kShort).ok());
+    const size_t before = bench.cuda.launches().size();
+    ASSERT_TRUE(bench.Measure({kGood}, Effort::kFinal).ok());
+    const size_t cold = 1 + bench.trials[0]->samples_us.size();
+    EXPECT_EQ(bench.cuda.launches().size() - before - cold, us > 2000 ? 9u : 15u);
+  }
+}
+
 TEST(GpuEvaluator, LongLaunchesAreSampledLess) {
   Bench bench(TimesOf(3000, 3100, 3200));
   ASSERT_TRUE(bench.Measure({kGood, kOther}, Effort::kFinal).ok());

@@ -80,6 +80,15 @@ TEST_F(TimerTest, ASampleIsTheTimeOfTheLaunchAlone) {
   EXPECT_NEAR(timer_.Sample(LaunchOf(64)).value(), 64, 1e-3);
 }
 
+TEST_F(TimerTest, AHotSampleIsOneOfSeveralLaunchesAfterOneThatDoesNotCount) {
+  const Enqueue first = LaunchOf(128);
+  const Enqueue others = LaunchOf(32);
+  int launched = 0;
+  const Enqueue launch = [&] { return launched++ == 0 ? first() : others(); };
+  EXPECT_NEAR(timer_.SampleHot(launch, 4).value(), 32, 1e-3);
+  EXPECT_EQ(launched, 1 + 4);
+}
+
 TEST_F(TimerTest, AProbeEndsEarlyWhenItIsHopelessOrLong) {
   int told = 0;
   const auto samples = [&](const Enqueue& launch, double best_us) {

@@ -76,6 +76,36 @@ TEST(WinnerRule, ThenLessSharedMemoryThenTheFirstInLexicalOrder) {
   EXPECT_EQ(ChooseWinner(finalists, kBand, 1).winner, 1u);
 }
 
+TEST(WinnerRule, OfEquallyFastOnesTheBestBackToBackWinsWhateverItTakes) {
+  std::vector<Finalist> finalists = {Timed(100, "a=1"), Timed(80, "a=2"), Timed(81, "a=3")};
+  finalists[0].hot_us = 50;
+  finalists[1].hot_us = 77;
+  finalists[2].hot_us = 75;
+  finalists[2].registers = 128;
+  const Verdict verdict = ChooseWinner(finalists, kBand, 1);
+  EXPECT_EQ(verdict.winner, 2u) << "the default's hot time does not count: it is slower cold";
+  EXPECT_THAT(verdict.reason, HasSubstr("of 2 equally fast ones the fastest back to back"));
+}
+
+TEST(WinnerRule, WithinTheBandOfTheBestBackToBackTheFewestResourcesWin) {
+  std::vector<Finalist> finalists = {Timed(100, "a=1"), Timed(80, "a=2"), Timed(81, "a=3"),
+                                     Timed(80.5, "a=4")};
+  const double hot_us[] = {90, 75, 76, 78};
+  for (size_t i = 0; i < 4; ++i) finalists[i].hot_us = hot_us[i];
+  finalists[2].registers = 40;
+  finalists[3].registers = 20;
+  const Verdict verdict = ChooseWinner(finalists, kBand, 1);
+  EXPECT_EQ(verdict.winner, 2u) << "78 is behind by more than the band";
+  EXPECT_THAT(verdict.reason, HasSubstr("of 3 equally fast ones 2 are so back to back too"));
+}
+
+TEST(WinnerRule, AHotTimeThatIsMissingDecidesNothing) {
+  std::vector<Finalist> finalists = {Timed(100, "a=1"), Timed(80, "a=2"), Timed(81, "a=3")};
+  finalists[1].hot_us = 75;
+  finalists[2].registers = 40;
+  EXPECT_EQ(ChooseWinner(finalists, kBand, 1).winner, 2u);
+}
+
 // Else one within the band of the best could replace a default that it does not surely beat.
 TEST(WinnerRule, AnEqualThatDoesNotBeatTheDefaultItselfIsNotTaken) {
   std::vector<Finalist> finalists = {Timed(100, "a=1"), Timed(97, "a=2"), Timed(98.5, "a=3")};

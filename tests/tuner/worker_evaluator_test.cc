@@ -52,6 +52,12 @@ TEST(WorkerEvaluator, ATrialIsNamedInFull) {
   EXPECT_GT(trial.facts.resident_ctas, 0);
 }
 
+TEST(WorkerEvaluator, WhatAFinalTakesBesideTheTimeComesFromTheChild) {
+  const FakeWorkers workers({.times = {{42, {}}}});
+  const auto evaluator = StartOn(workers);
+  EXPECT_NEAR(MeasureOne(*evaluator, kGood, Effort::kFinal).measurement.hot_us, 42, 1e-3);
+}
+
 // Every way in which a candidate can fail, what it is recorded as, and what the reason speaks of.
 struct Failure {
   FakeFaultKind fault;
