@@ -1,6 +1,7 @@
 // bench: what the winners of a database are worth: each timed beside its default, as other
 // libraries were timed, against the floor of its problem.
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <thread>
@@ -15,6 +16,7 @@
 #include "kernels/cost_model.h"
 #include "kernels/registry.h"
 #include "kernels/status_macros.h"
+#include "tuner/search_strategy.h"
 #include "tuner/worker_evaluator.h"
 
 namespace moetune {
@@ -23,6 +25,7 @@ namespace {
 struct BenchOptions {
   ProblemSetOptions problems;
   std::string db;
+  std::string family;
   std::string peers;
   std::string baseline;
   int64_t device = 0;
@@ -38,14 +41,20 @@ struct BenchOptions {
 void AddOptions(Options& options, BenchOptions& bench) {
   AddProblemSetOptions(options, &bench.problems);
   AddDatabaseOption(options, &bench.db);
-  options.Text("peers", "CSV", &bench.peers,
-               "times of other libraries to set beside: model,tokens,routing,op,gemm,fusion,"
-               "floor_us,best_peer,best_us,PEER,...");
+  options.Text("family", "NAME", &bench.family,
+               "in place of the winner the fastest config of this kernel family that was measured "
+               "for the problem");
+  options.Text(
+      "peers", "CSV", &bench.peers,
+      "times of other libraries, of whatever card, in columns of their own, scaled by torch "
+      "where --baseline has it: model,tokens,routing,op,gemm,fusion,floor_us,best_peer,"
+      "best_us,PEER,...");
   options.Text("baseline", "FILE", &bench.baseline,
-               "what tests/gpu/torch_baseline.py printed in the same session");
+               "what tests/gpu/torch_baseline.py printed on the same card a minute before");
   options.Integer("device", "ORDINAL", &bench.device, 0, 1023,
                   "a GPU of this machine (default: 0)");
-  options.Text("out", "FILE", &bench.out, "write a result file for tests/gpu/results");
+  options.Text("out", "FILE", &bench.out,
+               "write a result file for tests/gpu/results, anew after each problem");
   options.Text("title", "TEXT", &bench.title, "of the result file");
   options.Integer("seed", "N", &bench.seed, 0, INT64_MAX, "of data and routing");
   options.Integer("jobs", "N", &bench.jobs, 1, 1024, "compile processes");
@@ -82,23 +91,75 @@ absl::StatusOr<Beside> ReadBeside(const BenchOptions& bench) {
   return beside;
 }
 
-// What will be timed: winner and default of a problem, and what stands beside them.
-absl::StatusOr<BenchRow> PlanRow(const Problem& problem, const Snapshot& snapshot,
-                                 const Beside& beside, const DeviceSpec& device, uint64_t seed,
-                                 const Histograms& histograms) {
-  BenchRow row = {.problem = problem};
-  ASSIGN_OR_RETURN(const Choice choice, snapshot.Lookup(problem, device));
+// What is known of the best configs.
+struct Known {
+  std::shared_ptr<const Snapshot> snapshot;
+  std::unique_ptr<Store> store;    // only with a family
+  const Family* family = nullptr;  // all others are left aside
+};
+
+absl::StatusOr<Known> ReadKnown(const BenchOptions& bench) {
+  Known known;
+  ASSIGN_OR_RETURN(known.snapshot, ReadSnapshot(bench.db));
+  if (bench.family.empty()) return known;
+  ASSIGN_OR_RETURN(known.family, FindFamily(bench.family));
+  ASSIGN_OR_RETURN(const std::string path, DatabasePath(bench.db));
+  ASSIGN_OR_RETURN(known.store, OpenStore(path, OpenMode::kReadOnly));
+  return known;
+}
+
+// Sets the fastest config of the family that was measured for the row's problem in this
+// environment, those of finals first; without any the one that the cost model likes best.
+absl::Status ChooseOfFamily(const Known& known, const Evaluator& evaluator, BenchRow& row) {
+  const std::string fingerprint = evaluator.EnvironmentOf(*known.family).kernel_fingerprint;
+  ASSIGN_OR_RETURN(const ScanResult scan,
+                   known.store->Scan(0, {.kinds = kMeasurements, .shape = row.problem.shape}));
+  const Measurement* best = nullptr;
+  const auto rank = [](const Measurement& m) { return std::pair(-int(m.effort), m.time_us); };
+  for (const Record& record : scan.records) {
+    const auto& m = std::get<Measurement>(record.row);
+    const bool fits = m.problem == row.problem && m.family == known.family->name &&
+                      m.device.name == evaluator.device().name && m.outcome == Outcome::kOk &&
+                      m.environment.kernel_fingerprint == fingerprint;
+    if (fits && (best == nullptr || rank(m) < rank(*best))) best = &m;
+  }
+  if (best != nullptr) {
+    row.tier = Tier::kExact;
+    row.winner = {known.family, best->config};
+    return absl::OkStatus();
+  }
+  for (Candidate& candidate : RankCandidates(row.problem, evaluator.device(), {{known.family}})) {
+    if (candidate.family != known.family) continue;
+    row.winner = std::move(candidate);
+    return absl::OkStatus();
+  }
+  return absl::NotFoundError(absl::StrFormat("%s does not run %s on %s", known.family->name,
+                                             ProblemKey(row.problem), evaluator.device().name));
+}
+
+absl::Status ChooseWinner(const Known& known, const Evaluator& evaluator, BenchRow& row) {
+  if (known.family != nullptr) return ChooseOfFamily(known, evaluator, row);
+  ASSIGN_OR_RETURN(const Choice choice, known.snapshot->Lookup(row.problem, evaluator.device()));
   row.tier = choice.tier;
   ASSIGN_OR_RETURN(row.winner.family, FindFamily(choice.winner->family));
   row.winner.config = choice.winner->config;
+  return absl::OkStatus();
+}
+
+// What will be timed: winner and default of a problem, and what stands beside them.
+absl::StatusOr<BenchRow> PlanRow(const Problem& problem, const Known& known, const Beside& beside,
+                                 const Evaluator& evaluator, uint64_t seed,
+                                 const Histograms& histograms) {
+  const DeviceSpec& device = evaluator.device();
+  BenchRow row = {.problem = problem};
+  RETURN_IF_ERROR(ChooseWinner(known, evaluator, row));
   ASSIGN_OR_RETURN(row.fallback, DefaultCandidate(problem, device));
   ASSIGN_OR_RETURN(const RoutingDraw draw, TimedDraw(problem, seed, histograms));
   row.touched_experts = std::ranges::count_if(draw.counts, [](int32_t n) { return n > 0; });
   row.floor_us = FloorUs(problem, row.touched_experts, device);
   const auto baseline = beside.baseline.find(ProblemKey(problem));
-  SetPeers(FindPeers(beside.peers, problem),
-           baseline == beside.baseline.end() ? std::map<std::string, double>() : baseline->second,
-           row);
+  if (baseline != beside.baseline.end()) row.baseline = baseline->second;
+  if (const PeerRow* peers = FindPeers(beside.peers, problem)) SetListed(*peers, row);
   return row;
 }
 
@@ -149,8 +210,14 @@ absl::Status WriteResult(const BenchOptions& bench, std::span<const std::string>
     run.nvrtc = environment.nvrtc;
     run.fingerprints[std::string(family->name)] = environment.kernel_fingerprint;
   }
-  std::ofstream file(bench.out, std::ios::binary);
-  if (file << JsonText(ResultJson(run, rows)) << std::flush) return absl::OkStatus();
+  // Whoever is killed here leaves the file of the last row whole.
+  const std::string part = bench.out + ".part";
+  std::ofstream file(part, std::ios::binary);
+  std::error_code error;
+  if (file << JsonText(ResultJson(run, rows)) << std::flush) {
+    std::filesystem::rename(part, bench.out, error);
+    if (!error) return absl::OkStatus();
+  }
   return absl::UnavailableError(absl::StrFormat("cannot write '%s'", bench.out));
 }
 
@@ -180,10 +247,10 @@ absl::StatusOr<std::unique_ptr<Evaluator>> StartEvaluator(const BenchOptions& be
 absl::StatusOr<std::vector<BenchRow>> PlanAll(const BenchOptions& bench, const SweepSpec& spec,
                                               const std::vector<Problem>& problems,
                                               const Beside& beside, Evaluator& evaluator,
-                                              const Snapshot& snapshot) {
+                                              const Known& known) {
   std::vector<BenchRow> rows;
   for (const Problem& problem : problems) {
-    ASSIGN_OR_RETURN(BenchRow row, PlanRow(problem, snapshot, beside, evaluator.device(),
+    ASSIGN_OR_RETURN(BenchRow row, PlanRow(problem, known, beside, evaluator,
                                            static_cast<uint64_t>(bench.seed), spec.histograms));
     evaluator.Prepare(problem, CandidatesOf(row));
     rows.push_back(std::move(row));
@@ -191,15 +258,16 @@ absl::StatusOr<std::vector<BenchRow>> PlanAll(const BenchOptions& bench, const S
   return rows;
 }
 
-// Times the rows in their order. After an error those from there on are gone.
-absl::Status TimeAll(Evaluator& evaluator, std::vector<BenchRow>& rows) {
-  for (size_t i = 0; i < rows.size(); ++i) {
-    const absl::Status status = Time(evaluator, rows[i]);
-    if (!status.ok()) {
-      rows.resize(i);
-      return status;
-    }
-    std::cerr << ProgressText(rows[i], i + 1, rows.size()) << std::flush;
+// Times the planned rows in their order; each has its place in `timed` and in the result file as
+// soon as it is done.
+absl::Status TimeAll(const BenchOptions& bench, std::span<const std::string> arguments,
+                     Evaluator& evaluator, std::vector<BenchRow> planned,
+                     std::vector<BenchRow>& timed) {
+  for (BenchRow& row : planned) {
+    RETURN_IF_ERROR(Time(evaluator, row));
+    timed.push_back(std::move(row));
+    std::cerr << ProgressText(timed.back(), timed.size(), planned.size()) << std::flush;
+    RETURN_IF_ERROR(WriteResult(bench, arguments, evaluator, timed));
   }
   return absl::OkStatus();
 }
@@ -216,6 +284,9 @@ absl::StatusOr<int> Run(std::span<const std::string> arguments) {
   if (!bench.problems.HasProblems()) {
     return UsageError("bench: say what to time: --model, --hf-config or --problem");
   }
+  if (!bench.family.empty() && !FindFamily(bench.family).ok()) {
+    return UsageError(FindFamily(bench.family).status());
+  }
   const absl::StatusOr<SweepSpec> spec = ReadProblemSet(bench.problems);
   if (!spec.ok()) return UsageError(spec.status());
   const absl::StatusOr<std::vector<Problem>> problems = ExpandProblems(*spec);
@@ -223,15 +294,15 @@ absl::StatusOr<int> Run(std::span<const std::string> arguments) {
   const absl::StatusOr<Beside> beside = ReadBeside(bench);
   if (!beside.ok()) return UsageError(beside.status());
 
-  ASSIGN_OR_RETURN(const std::shared_ptr<const Snapshot> snapshot, ReadSnapshot(bench.db));
+  ASSIGN_OR_RETURN(const Known known, ReadKnown(bench));
   ASSIGN_OR_RETURN(const std::unique_ptr<Evaluator> evaluator,
                    StartEvaluator(bench, spec->histograms));
-  ASSIGN_OR_RETURN(std::vector<BenchRow> rows,
-                   PlanAll(bench, *spec, *problems, *beside, *evaluator, *snapshot));
-  const absl::Status status = TimeAll(*evaluator, rows);
+  ASSIGN_OR_RETURN(std::vector<BenchRow> planned,
+                   PlanAll(bench, *spec, *problems, *beside, *evaluator, known));
+  std::vector<BenchRow> rows;
+  const absl::Status status = TimeAll(bench, arguments, *evaluator, std::move(planned), rows);
   // What was timed is told, whatever came after it.
   Print(rows, bench.json);
-  RETURN_IF_ERROR(WriteResult(bench, arguments, *evaluator, rows));
   RETURN_IF_ERROR(status);
   return std::ranges::all_of(rows, &BenchRow::ok) ? kExitOk : kExitFailed;
 }

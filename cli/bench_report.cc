@@ -41,7 +41,7 @@ class GeometricMean {
 
 struct Means {
   int rows = 0;
-  GeometricMean over_floor, over_default, over_peer;
+  GeometricMean over_floor, over_default, over_peer, over_listed;
 
   void Add(const BenchRow& row) {
     if (!row.ok()) return;
@@ -50,7 +50,9 @@ struct Means {
     if (row.fallback_measured.time_us > 0) {
       over_default.Add(row.fallback_measured.time_us / row.measured.time_us);
     }
-    if (const auto best = BestPeer(row)) over_peer.Add(best->second / row.measured.time_us);
+    const double us = row.measured.time_us;
+    if (const auto best = BestPeer(row.baseline.times)) over_peer.Add(best->second / us);
+    if (const auto best = BestPeer(row.listed)) over_listed.Add(best->second / us);
   }
 };
 
@@ -70,23 +72,21 @@ std::vector<std::pair<std::vector<std::string>, Means>> AllMeans(
   return all;
 }
 
-bool AnyPeers(const std::vector<BenchRow>& rows) {
-  return std::ranges::any_of(rows, [](const BenchRow& row) { return !row.peers.empty(); });
-}
-
 struct Cells {
   std::vector<std::string> header;
   std::vector<std::vector<std::string>> rows;
 };
 
 Cells MeansCells(const std::vector<BenchRow>& rows) {
-  const bool with_peers = AnyPeers(rows);
+  const PeerColumns columns = ColumnsOf(rows);
   Cells cells = {.header = {"fusions", "tokens", "rows", "/ floor", "default / ours"}, .rows = {}};
-  if (with_peers) cells.header.emplace_back("peer / ours");
+  if (columns.baseline) cells.header.emplace_back("peer / ours");
+  if (columns.listed) cells.header.emplace_back("listed / ours");
   for (const auto& [key, means] : AllMeans(rows)) {
     cells.rows.push_back({key[0], key[1], absl::StrFormat("%d", means.rows),
                           means.over_floor.Text(), means.over_default.Text()});
-    if (with_peers) cells.rows.back().push_back(means.over_peer.Text());
+    if (columns.baseline) cells.rows.back().push_back(means.over_peer.Text());
+    if (columns.listed) cells.rows.back().push_back(means.over_listed.Text());
   }
   return cells;
 }
@@ -116,39 +116,46 @@ Json TimeOrNull(const Measurement& measurement) {
 
 }  // namespace
 
-void SetPeers(const PeerRow* peers, const std::map<std::string, double>& baseline, BenchRow& row) {
-  row.peers = peers == nullptr ? std::map<std::string, double>() : peers->times;
-  const auto theirs = row.peers.find("torch");
-  const auto ours = baseline.find("torch");
-  if (theirs != row.peers.end() && ours != baseline.end()) {
+void SetListed(const PeerRow& peers, BenchRow& row) {
+  row.listed = peers.times;
+  const auto theirs = row.listed.find("torch");
+  const auto ours = row.baseline.times.find("torch");
+  if (theirs != row.listed.end() && ours != row.baseline.times.end()) {
     const double scale = ours->second / theirs->second;
-    if (std::abs(scale - 1) > kSameTorch) row.peer_scale = scale;
+    if (std::abs(scale - 1) > kSameTorch) row.listed_scale = scale;
   }
-  for (auto& [name, us] : row.peers) us *= row.peer_scale;
-  for (const auto& [name, us] : baseline) row.peers[name] = us;
+  for (auto& [name, us] : row.listed) us *= row.listed_scale;
 }
 
-std::optional<std::pair<std::string, double>> BestPeer(const BenchRow& row) {
+std::optional<std::pair<std::string, double>> BestPeer(const std::map<std::string, double>& times) {
   std::optional<std::pair<std::string, double>> best;
-  for (const auto& [name, us] : row.peers) {
+  for (const auto& [name, us] : times) {
     if (ReadsCountsOnDevice(name) && (!best || us < best->second)) best = {name, us};
   }
   return best;
 }
 
-std::vector<std::string> BenchColumns(const std::vector<BenchRow>& rows) {
-  std::vector<std::string> columns = {"problem", "tier", "family",  "µs",
-                                      "TFLOP/s", "GB/s", "/ floor", "default µs"};
-  if (AnyPeers(rows)) {
-    for (const char* name :
-         {"torch µs", "best peer", "peer µs", "peer / ours", "loop / ours", "scaled"}) {
-      columns.emplace_back(name);
-    }
+PeerColumns ColumnsOf(const std::vector<BenchRow>& rows) {
+  PeerColumns columns;
+  for (const BenchRow& row : rows) {
+    columns.baseline |= !row.baseline.times.empty();
+    columns.listed |= !row.listed.empty();
   }
   return columns;
 }
 
-std::vector<std::string> BenchCells(const BenchRow& row, bool with_peers) {
+std::vector<std::string> BenchColumns(PeerColumns columns) {
+  std::vector<std::string> names = {"problem", "tier", "family",  "µs",
+                                    "TFLOP/s", "GB/s", "/ floor", "default µs"};
+  const auto add = [&](std::initializer_list<const char*> more) {
+    names.insert(names.end(), more.begin(), more.end());
+  };
+  if (columns.baseline) add({"torch µs", "best peer", "peer µs", "peer / ours"});
+  if (columns.listed) add({"listed peer", "listed µs", "listed / ours", "loop / ours", "scaled"});
+  return names;
+}
+
+std::vector<std::string> BenchCells(const BenchRow& row, PeerColumns columns) {
   const double us = row.measured.time_us;
   const auto time = [](const Measurement& m) {
     return m.outcome == Outcome::kOk ? MicrosecondsText(m.time_us)
@@ -165,30 +172,37 @@ std::vector<std::string> BenchCells(const BenchRow& row, bool with_peers) {
                                     figure(0, Gbps(row)),
                                     figure(2, us / row.floor_us),
                                     time(row.fallback_measured)};
-  if (!with_peers) return cells;
-  const auto torch = row.peers.find("torch");
-  cells.push_back(torch == row.peers.end() ? kNone : MicrosecondsText(torch->second));
-  const auto best = BestPeer(row);
-  cells.push_back(best ? best->first : kNone);
-  cells.push_back(best ? MicrosecondsText(best->second) : kNone);
-  cells.push_back(best ? figure(2, best->second / us) : kNone);
-  const auto loop = row.peers.find(kLoopPeer);
-  cells.push_back(loop == row.peers.end() ? kNone : figure(2, loop->second / us));
-  cells.push_back(row.peer_scale == 1 ? kNone : absl::StrFormat("%.2f", row.peer_scale));
+  const auto add_best = [&](const std::map<std::string, double>& times) {
+    const auto best = BestPeer(times);
+    cells.push_back(best ? best->first : kNone);
+    cells.push_back(best ? MicrosecondsText(best->second) : kNone);
+    cells.push_back(best ? figure(2, best->second / us) : kNone);
+  };
+  if (columns.baseline) {
+    const auto torch = row.baseline.times.find("torch");
+    cells.push_back(torch == row.baseline.times.end() ? kNone : MicrosecondsText(torch->second));
+    add_best(row.baseline.times);
+  }
+  if (columns.listed) {
+    add_best(row.listed);
+    const auto loop = row.listed.find(kLoopPeer);
+    cells.push_back(loop == row.listed.end() ? kNone : figure(2, loop->second / us));
+    cells.push_back(row.listed_scale == 1 ? kNone : absl::StrFormat("%.2f", row.listed_scale));
+  }
   return cells;
 }
 
 std::string BenchText(const std::vector<BenchRow>& rows) {
   std::vector<std::vector<std::string>> cells;
-  for (const BenchRow& row : rows) cells.push_back(BenchCells(row, AnyPeers(rows)));
+  const PeerColumns columns = ColumnsOf(rows);
+  for (const BenchRow& row : rows) cells.push_back(BenchCells(row, columns));
   const Cells means = MeansCells(rows);
-  return TableText(BenchColumns(rows), cells) + "\ngeometric means\n" +
+  return TableText(BenchColumns(columns), cells) + "\ngeometric means\n" +
          TableText(means.header, means.rows);
 }
 
 Json BenchJson(const BenchRow& row) {
   const Measurement& m = row.measured;
-  const auto best = BestPeer(row);
   return {
       {"problem", ProblemKey(row.problem)},
       {"tier", TierName(row.tier)},
@@ -207,10 +221,10 @@ Json BenchJson(const BenchRow& row) {
       {"default_family", row.fallback.family->name},
       {"default_config", ConfigJson(row.fallback.config)},
       {"default_time_us", TimeOrNull(row.fallback_measured)},
-      {"peers", row.peers},
-      {"peer_scale", row.peer_scale},
-      {"best_peer", best ? Json(best->first) : Json()},
-      {"best_peer_us", best ? Json(best->second) : Json()},
+      {"peers", row.baseline.times},
+      {"parts", row.baseline.parts},
+      {"listed", row.listed},
+      {"listed_scale", row.listed_scale},
       {"sm_mhz", m.clocks.sm_mhz},
       {"power_watts", m.clocks.power_watts},
       {"temperature_c", m.clocks.temperature_c},
@@ -218,12 +232,13 @@ Json BenchJson(const BenchRow& row) {
 }
 
 Json ResultJson(const BenchRun& run, const std::vector<BenchRow>& rows) {
+  const PeerColumns columns = ColumnsOf(rows);
   Json list = Json::array();
   for (const BenchRow& row : rows) {
     const std::string family(row.winner.family->name);
     list.push_back({{"family", family},
                     {"fingerprint", run.fingerprints.at(family)},
-                    {"values", BenchCells(row, AnyPeers(rows))},
+                    {"values", BenchCells(row, columns)},
                     {"data", BenchJson(row)}});
   }
   const Cells means = MeansCells(rows);
@@ -234,7 +249,7 @@ Json ResultJson(const BenchRun& run, const std::vector<BenchRow>& rows) {
           {"driver", run.driver},
           {"nvrtc", run.nvrtc},
           {"state", StateText(rows)},
-          {"columns", BenchColumns(rows)},
+          {"columns", BenchColumns(columns)},
           {"rows", list},
           {"means", {{"columns", means.header}, {"rows", means.rows}}}};
 }

@@ -25,23 +25,32 @@ struct BenchRow {
   Measurement fallback_measured;
   int64_t touched_experts = 0;
   double floor_us = 0;
-  std::map<std::string, double> peers;  // µs
-  double peer_scale = 1;                // what the times of the peers' file were multiplied by
+  BaselineRow baseline;                  // what ran beside it on this card
+  std::map<std::string, double> listed;  // µs of the peers' file, times `listed_scale`
+  double listed_scale = 1;
 
   bool ok() const { return measured.outcome == Outcome::kOk; }
 };
 
-// Sets the times of `peers` (may be null) and `baseline` (µs by name) into the row, those of the
-// baseline in the place of the file's. Where the baseline's torch is off the file's by more than
-// 3 %, it was another card or another day: the file's times are scaled by it.
-void SetPeers(const PeerRow* peers, const std::map<std::string, double>& baseline, BenchRow& row);
+// Sets the times of a peers' file into the row, whose baseline stands. Where the baseline's torch
+// is off the file's by more than 3 %, the file is of another card or another day: its times are
+// scaled by it, and are no more than an estimate.
+void SetListed(const PeerRow& peers, BenchRow& row);
 
 // The fastest peer that reads row counts on the device: its name and µs.
-std::optional<std::pair<std::string, double>> BestPeer(const BenchRow& row);
+std::optional<std::pair<std::string, double>> BestPeer(const std::map<std::string, double>& times);
 
-// The columns of the table: those about peers only when a row has some.
-std::vector<std::string> BenchColumns(const std::vector<BenchRow>& rows);
-std::vector<std::string> BenchCells(const BenchRow& row, bool with_peers);
+// Which columns a table has beside those of our own times.
+struct PeerColumns {
+  bool baseline = false;  // peers that ran on this card
+  bool listed = false;    // those of the peers' file, never mixed with the former
+};
+
+// Those that some row can fill.
+PeerColumns ColumnsOf(const std::vector<BenchRow>& rows);
+
+std::vector<std::string> BenchColumns(PeerColumns columns);
+std::vector<std::string> BenchCells(const BenchRow& row, PeerColumns columns);
 
 // The table, and below it geometric means by fusions and tokens.
 std::string BenchText(const std::vector<BenchRow>& rows);

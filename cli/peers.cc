@@ -78,6 +78,16 @@ absl::Status CheckHeader(const std::vector<std::string>& header) {
       "line 1: the columns must be %s and then one for each peer", absl::StrJoin(kColumns, ",")));
 }
 
+// Times by name; none where `json` has none.
+absl::StatusOr<std::map<std::string, double>> ReadTimes(const Json& json, const char* key) {
+  const Json times = json.value(key, Json::object());
+  if (times.is_object() &&
+      std::all_of(times.begin(), times.end(), [](const Json& us) { return us.is_number(); })) {
+    return times.get<std::map<std::string, double>>();
+  }
+  return absl::InvalidArgumentError(absl::StrFormat("\"%s\" must be an object of times", key));
+}
+
 absl::Status AtLine(int line, const absl::Status& status) {
   return absl::InvalidArgumentError(absl::StrFormat("line %d: %s", line, status.message()));
 }
@@ -128,15 +138,14 @@ absl::StatusOr<Baseline> ReadBaseline(std::string_view text) {
       return AtLine(number, absl::InvalidArgumentError("is no JSON object"));
     }
     if (!json.contains("problem") || !json.contains("us")) continue;
-    const Json& times = json["us"];
-    const bool readable =
-        json["problem"].is_string() && times.is_object() &&
-        std::all_of(times.begin(), times.end(), [](const Json& us) { return us.is_number(); });
-    if (!readable) {
-      return AtLine(number, absl::InvalidArgumentError(
-                                "\"problem\" must be a key, and \"us\" an object of times"));
+    if (!json["problem"].is_string()) {
+      return AtLine(number, absl::InvalidArgumentError("\"problem\" must be a key"));
     }
-    baseline[json["problem"].get<std::string>()] = times.get<std::map<std::string, double>>();
+    const auto times = ReadTimes(json, "us");
+    if (!times.ok()) return AtLine(number, times.status());
+    const auto parts = ReadTimes(json, "parts_us");
+    if (!parts.ok()) return AtLine(number, parts.status());
+    baseline[json["problem"].get<std::string>()] = {.times = *times, .parts = *parts};
   }
   return baseline;
 }

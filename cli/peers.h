@@ -33,11 +33,16 @@ absl::StatusOr<std::vector<PeerRow>> ReadPeers(std::string_view csv);
 // the peers' were drawn from.
 const PeerRow* FindPeers(const std::vector<PeerRow>& rows, const Problem& problem);
 
-// Times in µs by problem key and by what was timed.
-using Baseline = std::map<std::string, std::map<std::string, double>>;
+// What ran on the same card a minute before.
+struct BaselineRow {
+  std::map<std::string, double> times;  // µs by what was timed
+  std::map<std::string, double> parts;  // µs of each step of torch's alone, where it has several
+};
+using Baseline = std::map<std::string, BaselineRow>;  // by problem key
 
 // Reads what tests/gpu/torch_baseline.py prints: one JSON object a line, of which those with
-// "problem" and "us" count: {"problem": KEY, "us": {"torch": 41.7}}. An error names the line.
+// "problem" and "us" count: {"problem": KEY, "us": {"torch": 41.7}, "parts_us": {"sum": 3.1}}. An
+// error names the line.
 absl::StatusOr<Baseline> ReadBaseline(std::string_view lines);
 
 }  // namespace moetune

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "tests/cli/run_cli.h"
@@ -107,10 +108,40 @@ TEST_F(BenchTest, AResultFileNamesCommandAndFingerprints) {
   MakeDatabase(db_, {WinnerWith(kGood)});
   const std::string out = workers_.folder.File("out.json");
   ASSERT_EQ(Bench({"--problem", key_, "--out", out, "--title", "tiny"}).exit_code, 0);
+  EXPECT_FALSE(std::filesystem::exists(out + ".part"));
   const Json result = Json::parse(ReadFile(out));
   EXPECT_EQ(result["title"], "tiny");
   EXPECT_THAT(std::string(result["command"]), HasSubstr("moetune bench --db "));
   EXPECT_EQ(std::string(result["rows"][0]["fingerprint"]).size(), 64u);
+}
+
+// Who has a faster family still wants to know what another one reaches.
+TEST_F(BenchTest, OfAFamilyTheFastestMeasuredIsTimed) {
+  MakeDatabase(db_, {WinnerWith(kGood)});
+  std::vector<Record> records;
+  for (const auto& [candidate, effort, time_us] :
+       {std::tuple(kGood, Effort::kProbe, 5.0), std::tuple(kGood, Effort::kFinal, 20.0),
+        std::tuple(kOther, Effort::kFinal, 10.0), std::tuple(kBad, Effort::kProbe, 7.0)}) {
+    Measurement m = MeasurementFor(TinyProblem());
+    m.environment.kernel_fingerprint = FamilyFingerprint(*candidate.family);
+    m.family = candidate.family->name;
+    m.config = candidate.config;
+    m.effort = effort;
+    m.time_us = time_us;
+    records.push_back(NewRecord(m));
+  }
+  OpenStore(db_, OpenMode::kReadWrite).value()->Append(records).value();
+  const CliResult result = Bench({"--problem", key_, "--family", "reference", "--json"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const Json row = Json::parse(result.out)[0];
+  EXPECT_EQ(row["tier"], "exact");
+  EXPECT_EQ(row["config"]["block_m"], Json::array({64})) << "finals tell more than probes";
+
+  const CliResult unknown =
+      Bench({"--problem", ProblemKey(TinyProblem(13)), "--family", "sm80_mma", "--json"});
+  ASSERT_EQ(unknown.exit_code, 0) << unknown.err;
+  EXPECT_EQ(Json::parse(unknown.out)[0]["family"], "sm80_mma");
+  EXPECT_EQ(Json::parse(unknown.out)[0]["tier"], "default");
 }
 
 class WrongWinnerTest : public BenchTest {
@@ -139,6 +170,7 @@ TEST_F(BenchTest, WhatCannotBeTimedIsAUsageError) {
   const BadUse cases[] = {
       {{}, "--model, --hf-config or --problem"},
       {{"--model", "qwen3-30b-a3"}, "did you mean 'qwen3-30b-a3b'"},
+      {{"--problem", key_, "--family", "sm80_mna"}, "did you mean 'sm80_mma'"},
       {{"--problem", key_, "--peers", File("a.csv", "a,b\n1,2\n")}, "a.csv': line 1: the columns"},
       {{"--problem", key_, "--peers", File("b.csv", header + "x,1\n")}, "b.csv': line 2: 2 cells"},
       {{"--problem", key_, "--peers", "/no/such/csv"}, "cannot read '/no/such/csv'"},

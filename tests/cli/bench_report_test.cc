@@ -30,50 +30,56 @@ BenchRow RowOf(int64_t tokens) {
   return row;
 }
 
-TEST(SetPeers, TheSameTorchLeavesTheFileAsItIs) {
-  const PeerRow peers = {.times = {{"torch", 100}, {"vllm", 80}}};
+TEST(SetListed, TheSameTorchLeavesTheFileAsItIs) {
   BenchRow row = RowOf(64);
-  SetPeers(&peers, {{"torch", 102}}, row);
-  EXPECT_EQ(row.peer_scale, 1);
-  EXPECT_THAT(row.peers, ElementsAre(Pair("torch", 102), Pair("vllm", 80)));
+  row.baseline.times = {{"torch", 102}};
+  SetListed({.times = {{"torch", 100}, {"vllm", 80}}}, row);
+  EXPECT_EQ(row.listed_scale, 1);
+  EXPECT_THAT(row.listed, ElementsAre(Pair("torch", 100), Pair("vllm", 80)));
 }
 
-TEST(SetPeers, AnotherTorchScalesEveryPeer) {
-  const PeerRow peers = {.times = {{"torch", 100}, {"vllm", 80}}};
+TEST(SetListed, AnotherTorchScalesThemAndLeavesWhatRanHere) {
   BenchRow row = RowOf(64);
-  SetPeers(&peers, {{"torch", 110}, {"triton", 90}}, row);
-  EXPECT_DOUBLE_EQ(row.peer_scale, 1.1);
-  EXPECT_DOUBLE_EQ(row.peers.at("vllm"), 88);
-  EXPECT_DOUBLE_EQ(row.peers.at("torch"), 110);
-  EXPECT_DOUBLE_EQ(row.peers.at("triton"), 90) << "measured here, and not scaled";
+  row.baseline.times = {{"torch", 110}, {"triton", 90}};
+  SetListed({.times = {{"torch", 100}, {"vllm", 80}}}, row);
+  EXPECT_DOUBLE_EQ(row.listed_scale, 1.1);
+  EXPECT_DOUBLE_EQ(row.listed.at("vllm"), 88);
+  EXPECT_THAT(row.baseline.times, ElementsAre(Pair("torch", 110), Pair("triton", 90)));
 }
 
 TEST(BestPeer, IsTheFastestThatReadsCountsOnTheDevice) {
-  BenchRow row = RowOf(64);
-  EXPECT_FALSE(BestPeer(row).has_value());
-  row.peers = {{"cublas_loop", 50}, {"dense", 10}, {"torch", 90}, {"vllm", 80}};
-  EXPECT_THAT(*BestPeer(row), Pair("vllm", 80));
+  EXPECT_FALSE(BestPeer({}).has_value());
+  EXPECT_THAT(*BestPeer({{"cublas_loop", 50}, {"dense", 10}, {"torch", 90}, {"vllm", 80}}),
+              Pair("vllm", 80));
 }
 
 TEST(BenchText, PeersHaveColumnsOnlyWhereThereAreSome) {
   BenchRow row = RowOf(64);
   EXPECT_THAT(BenchText({row}), AllOf(HasSubstr("default µs"), Not(HasSubstr("peer"))));
-  row.peers = {{"torch", 150}};
-  EXPECT_THAT(BenchText({row, RowOf(16)}), AllOf(HasSubstr("best peer"), HasSubstr("1.50")));
+  row.baseline.times = {{"torch", 150}};
+  EXPECT_THAT(BenchText({row, RowOf(16)}),
+              AllOf(HasSubstr("best peer"), HasSubstr("1.50"), Not(HasSubstr("listed"))));
 }
 
-TEST(BenchText, TheLoopHasAColumnOfItsOwn) {
+// What ran on another card is never the best peer of this one.
+TEST(BenchText, ListedPeersStandInColumnsOfTheirOwn) {
   BenchRow row = RowOf(64);
-  row.peers = {{"cublas_loop", 90}, {"torch", 150}};
-  EXPECT_EQ(BenchCells(row, true)[12], "0.90");
-  row.peers.erase("cublas_loop");
-  EXPECT_EQ(BenchCells(row, true)[12], "-");
+  row.baseline.times = {{"torch", 150}};
+  row.listed = {{"cublas_loop", 90}, {"vllm", 80}};
+  EXPECT_EQ(BenchColumns(ColumnsOf({row})).size(), 17u);
+  const std::vector<std::string> cells = BenchCells(row, {.baseline = true, .listed = true});
+  EXPECT_THAT(std::span(cells).subspan(8),
+              ElementsAre("150.0", "torch", "150.0", "1.50", "vllm", "80.00", "0.80", "0.90", "-"));
+  EXPECT_THAT(BenchText({row}), HasSubstr("plain    all        1    2.000           2.000        "
+                                          "1.500          0.800"));
+  row.listed.erase("cublas_loop");
+  EXPECT_EQ(BenchCells(row, {.listed = true})[11], "-");
 }
 
 TEST(BenchText, RatesAndTheRatioToTheFloorAreThoseOfTheTime) {
   // 2 * 128 * 1024 * 512 products, and 8 * 1024 * 512 weights + 128 * (512 + 1024) values of 2
   // bytes.
-  const std::vector<std::string> cells = BenchCells(RowOf(64), false);
+  const std::vector<std::string> cells = BenchCells(RowOf(64), {});
   EXPECT_THAT(cells, ElementsAre(ProblemKey(SmallProblem(64)), "exact", "reference", "100.0", "1.3",
                                  "88", "2.00", "200.0"));
 }
@@ -89,10 +95,10 @@ TEST(BenchText, MeansAreGeometricAndByTokens) {
 TEST(BenchText, ARowWithoutATimeSaysWhyAndCountsInNoMean) {
   BenchRow row = RowOf(64);
   row.measured = {.outcome = Outcome::kWrongResult, .error = "row 3 differs"};
-  row.peers = {{"torch", 150}};
-  EXPECT_THAT(BenchCells(row, true),
+  row.baseline.times = {{"torch", 150}};
+  EXPECT_THAT(BenchCells(row, {.baseline = true}),
               ElementsAre(testing::_, "exact", "reference", "wrong_result", "-", "-", "-", "200.0",
-                          "150.0", "torch", "150.0", "-", "-", "-"));
+                          "150.0", "torch", "150.0", "-"));
   EXPECT_THAT(BenchText({row}), HasSubstr("plain    64         0        -"));
   const Json json = BenchJson(row);
   EXPECT_TRUE(json["time_us"].is_null());

@@ -89,16 +89,19 @@ TEST(Peers, TheLoopAndTheSingleProductAreNoContest) {
 TEST(Baseline, TimesAreReadByProblemAndOtherLinesAreNot) {
   const auto baseline = ReadBaseline(
       "{\"ceiling\": \"copy\", \"gbps\": 4300}\n"
-      "{\"problem\": \"a\", \"us\": {\"torch\": 41.5, \"triton\": 30}}\n"
+      "{\"problem\": \"a\", \"us\": {\"torch\": 41.5, \"triton\": 30}, \"parts_us\": {\"sum\": "
+      "3}}\n"
       "{\"problem\": \"b\", \"error\": \"out of memory\"}\n");
   ASSERT_TRUE(baseline.ok()) << baseline.status();
-  EXPECT_THAT(*baseline,
-              ElementsAre(Pair("a", ElementsAre(Pair("torch", 41.5), Pair("triton", 30.0)))));
+  ASSERT_EQ(baseline->size(), 1u);
+  EXPECT_THAT(baseline->at("a").times, ElementsAre(Pair("torch", 41.5), Pair("triton", 30.0)));
+  EXPECT_THAT(baseline->at("a").parts, ElementsAre(Pair("sum", 3.0)));
 }
 
 TEST(Baseline, AnErrorNamesTheLine) {
   for (const char* lines : {"{}\ntorch 41\n", "{}\n{\"problem\": 1, \"us\": {}}\n",
-                            "{}\n{\"problem\": \"a\", \"us\": {\"torch\": \"fast\"}}\n"}) {
+                            "{}\n{\"problem\": \"a\", \"us\": {\"torch\": \"fast\"}}\n",
+                            "{}\n{\"problem\": \"a\", \"us\": {}, \"parts_us\": 3}\n"}) {
     EXPECT_THAT(std::string(ReadBaseline(lines).status().message()), HasSubstr("line 2: "));
   }
 }
