@@ -5,7 +5,7 @@ Usage: torch_equality.py FOLDER
 
 FOLDER is what `MOETUNE_DUMP=FOLDER config_equality_test` has filled: problems without a rounding of their own, so that
 torch accumulates in fp32 and rounds once as we do. Prints a line for each output, and exits with 1 unless those of the
-families that use torch's instructions have its bits.
+families that use torch's instructions have its bits, and there is one such at least.
 """
 import pathlib
 import re
@@ -49,7 +49,7 @@ def compare(path):
 
 
 def main():
-    wrong = 0
+    equal = wrong = 0
     for path in sorted(pathlib.Path(sys.argv[1]).glob("*.key")):
         try:
             key, candidate, different, elements = compare(path)
@@ -57,8 +57,11 @@ def main():
             print(f"{path.name}: {str(error).splitlines()[0]}")
             continue
         print(f"{key} {candidate}: {different} of {elements} differ", flush=True)
-        wrong += different > 0 and candidate.startswith(SAME_INSTRUCTIONS)
-    return 1 if wrong else 0
+        if candidate.startswith(SAME_INSTRUCTIONS):
+            equal += different == 0
+            wrong += different > 0
+    print(f"with torch's instructions: {equal} equal, {wrong} not")
+    return 1 if wrong or not equal else 0
 
 
 if __name__ == "__main__":
