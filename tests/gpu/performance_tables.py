@@ -5,19 +5,23 @@ Usage: performance_tables.py [--write] MOETUNE
 
 Each result file, such as `moetune bench --out` writes, holds {title, command, date, device, driver, nvrtc, columns,
 rows} and may hold {state, means}: the card's state in a few words, and a second table {columns, rows} below the first.
-A row is {family, fingerprint, values}; what else it holds is kept for other uses. The page has a pair of lines for each,
+A row is {family, fingerprint, values}; its `data` is for tables over several files. What `moetune devices --measure
+--json` prints is a list instead, of cards. The page has a pair of lines for each file or group of files,
 
     <!-- results: NAME -->
     <!-- end -->
 
-between which --write puts the tables. Without it, fails when the page differs from what it would write, or a file has
-no place on it. Both list every row whose kernel is no longer the source's (MOETUNE --version tells).
+between which --write puts the tables. A NAME that ends with * stands for all files whose names begin so, one for each
+model (model_tables.py). Without --write, fails when the page differs from what would be written, or a file has no place
+on it. Both list every row whose kernel is no longer the source's (MOETUNE --version tells).
 """
 import json
 import pathlib
 import re
 import subprocess
 import sys
+
+import model_tables
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "performance.md"
@@ -53,26 +57,58 @@ def stale_rows(name, result, current):
             yield f"stale: {name}: {row['values'][0]} ({row['family']} {row['fingerprint'][:12]}, now {(now or 'gone')[:12]})"
 
 
+def rates_section(cards):
+    """Of what `devices --measure --json` printed."""
+    rates = [("copy_gbps", "copy GB/s"), ("read_gbps", "read GB/s"), ("write_gbps", "write GB/s"), ("launch_us", "launch µs")]
+    rows = [[card["ordinal"], card["name"], f"{card['copy_gbps']:.0f}"]
+            + [f"{card['measured'][name]:.4g}" if card["measured"][name] else "-" for name, _ in rates] for card in cards]
+    return "`moetune devices --measure`\n\n" + table(["device", "name", "copy GB/s known"] + [name for _, name in rates], rows)
+
+
+def launches_of(files):
+    """µs of an empty launch by the name of the card, of all that were measured."""
+    return {card["name"]: card["measured"]["launch_us"]
+            for cards in files.values() if isinstance(cards, list) for card in cards}
+
+
+def place_text(name, files):
+    """What stands at a place of the page."""
+    if name.endswith("*"):
+        return model_tables.section({stem[len(name) - 1:]: result for stem, result in files.items()
+                                     if stem.startswith(name[:-1])}, launches_of(files))
+    return rates_section(files[name]) if isinstance(files[name], list) else section(files[name])
+
+
+def has_place(name, places):
+    return any(name == place or place.endswith("*") and name.startswith(place[:-1]) for place in places)
+
+
 def main(arguments):
     write = "--write" in arguments
     moetune = [a for a in arguments if a != "--write"][-1]
     current = current_fingerprints(moetune)
     page = PAGE.read_text()
-    updated = page
+    places = re.findall(r"<!-- results: (\S+) -->\n", page)
+    files = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
     problems = []
-    for path in sorted(RESULTS.glob("*.json")):
-        result = json.loads(path.read_text())
+    for name, result in files.items():
+        if not has_place(name, places):
+            problems.append(f"docs/performance.md has no place for {name}")
+        if isinstance(result, list):
+            continue
         if missing := FIELDS - result.keys():
-            problems.append(f"{path.name} lacks {', '.join(sorted(missing))}")
+            problems.append(f"{name}.json lacks {', '.join(sorted(missing))}")
             continue
-        begin, end = f"<!-- results: {path.stem} -->\n", "<!-- end -->"
-        if begin not in updated:
-            problems.append(f"docs/performance.md has no place for {path.stem}")
-            continue
-        pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.S)
-        updated = pattern.sub(lambda _: begin + "\n" + section(result) + "\n" + end, updated, count=1)
-        for line in stale_rows(path.stem, result, current):
+        for line in stale_rows(name, result, current):
             print(line)
+    for place in places:
+        if not any(has_place(name, [place]) for name in files):
+            problems.append(f"there is no result file for '{place}' of docs/performance.md")
+    updated = page
+    for place in places if not problems else []:
+        begin, end = f"<!-- results: {place} -->\n", "<!-- end -->"
+        text = begin + "\n" + place_text(place, files) + "\n" + end
+        updated = re.sub(re.escape(begin) + ".*?" + re.escape(end), lambda _: text, updated, count=1, flags=re.S)
     if write:
         PAGE.write_text(updated)
     elif updated != page:
