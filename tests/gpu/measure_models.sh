@@ -1,0 +1,124 @@
+#!/bin/bash
+# Measures what docs/performance.md shows of the models that the peers were timed on, in few GPU seconds.
+#
+#   measure_models.sh MOETUNE ROUTING_COUNTS FOLDER [STAGE[=SECONDS]...]
+#
+# MOETUNE is the program, ROUTING_COUNTS a JSON file of captured rows of each expert by model and token count. FOLDER
+# keeps everything as soon as it is known, with the database FOLDER/models.db (one that is carried there is gone on
+# with), and after each stage $MOETUNE_PACK (FOLDER.tgz) holds all of it but the compiled kernels. A stage is ended after
+# SECONDS (240); one that fails or is ended leaves what it has, and the next begins. Stages, in their order:
+#
+#   rates    what the memory of the cards gives, and an empty launch
+#   tune     the winners of gather, gather+swiglu, scatter+scale and plain, on all GPUs; in passes of growing budget
+#   bench    torch and Triton, and then our winners beside them, FOLDER/bench-MODEL.json
+#   combine  the same of combine beside scatter and scale with the sum that torch then needs, FOLDER/combine-MODEL.json
+#   zipf     winners of zipf routing beside those of softmax, FOLDER/zipf-MODEL.json
+#   sm80     sm80_mma alone, qwen3-30b-a3b, in a database of its own, FOLDER/sm80-qwen3-30b-a3b.json
+#
+# Without any named all run. The environment chooses: $MOETUNE_GPUS (0), $MOETUNE_MODELS, $MOETUNE_TOKENS,
+# $MOETUNE_BUDGETS (24 80), the passes of tune, and $MOETUNE_PEERS, a CSV of other libraries' times for bench.
+set -uo pipefail
+moetune=$(realpath "$1")
+folder=$(realpath -m "$3")
+stages=("${@:4}")
+((${#stages[@]})) || stages=(rates tune bench combine zipf sm80)
+here=$(dirname "$(realpath "$0")")
+read -ra gpus <<<"${MOETUNE_GPUS:-0}"
+read -ra models <<<"${MOETUNE_MODELS:-qwen3-30b-a3b llama-4-scout mixtral-8x7b deepseek-v3}"
+read -ra budgets <<<"${MOETUNE_BUDGETS:-24 80}"
+tokens=${MOETUNE_TOKENS:-1,16,64,256,1024,4096,16384}
+some_tokens=16,256,1024,4096 # of the stages after bench
+pack=$(realpath -m "${MOETUNE_PACK:-$folder.tgz}")
+listed=()
+
+# Commands stand in the result files: with plain names they are the same wherever FOLDER is.
+mkdir -p "$folder"
+cp "$2" "$folder/routing_counts.json"
+[[ -z ${MOETUNE_PEERS:-} ]] || { cp "$MOETUNE_PEERS" "$folder/peers.csv" && listed=(--peers peers.csv); }
+cd "$folder" || exit 1
+db=models.db
+counted=(--routing-counts routing_counts.json)
+
+# Seconds of the stage.
+left() { echo $((deadline - SECONDS > 1 ? deadline - SECONDS : 1)); }
+
+# LIMIT NAME COMMAND...: what it prints goes to FOLDER/NAME.log; it is ended after LIMIT seconds.
+step() {
+  local limit=$1 name=$2 begin=$SECONDS
+  timeout "$limit" "${@:3}" >>"$name.log" 2>&1
+  echo "$name: exit $? after $((SECONDS - begin)) s; $(grep -v '^ *$' "$name.log" | tail -1 | cut -c-150)"
+}
+
+# COMMAND...: once for each model, which are dealt out to the GPUs; with the arguments GPU and MODEL.
+each_model() {
+  local i m workers=()
+  for i in "${!gpus[@]}"; do
+    for ((m = i; m < ${#models[@]}; m += ${#gpus[@]})); do "$@" "${gpus[i]}" "${models[m]}"; done &
+    workers+=($!)
+  done
+  wait "${workers[@]}"
+}
+
+# NAME DATABASE TOKENS BUDGET OPTION...: on all GPUs. Half a minute of the stage is left to the problems under way.
+tune() {
+  local limit=$(($(left) - 30))
+  step "$(left)" "tune-$1" "$moetune" tune --db "$2" --tokens "$3" --budget "$4" --device "$(IFS=,; echo "${gpus[*]}")" \
+    --time-limit "$((limit > 1 ? limit : 1))s" --cubins cubins "${@:5}"
+}
+
+# NAME TITLE DATABASE TOKENS TORCH_FUSIONS FUSIONS GPU MODEL OPTION...: torch, for half of what is left of the stage at
+# most, and right after it our winners.
+beside() {
+  local out=$1-$8
+  : >"$out.torch.jsonl" # of a torch that does not run, nothing stands beside our times
+  CUDA_VISIBLE_DEVICES=$7 step $(($(left) / 2 + 1)) "$1-$8-torch" python3 "$here/torch_baseline.py" \
+    "${counted[@]}" --models "$8" --tokens "$4" --fusions "$5" --triton --no-ceilings --out "$out.torch.jsonl"
+  step "$(left)" "$1-$8" "$moetune" bench --db "$3" --model "$8" --tokens "$4" --fusions "$6" "${counted[@]}" \
+    --device "$7" --baseline "$out.torch.jsonl" "${listed[@]}" --title "$2, $8" --out "$out.json" --cubins cubins \
+    "${@:9}"
+}
+
+# GPU MODEL
+zipf() {
+  step "$(left)" "zipf-$2" "$moetune" bench --db "$db" --model "$2" --tokens $some_tokens --fusions gather,scatter+scale \
+    --routing softmax,zipf --device "$1" --title "Skewed routing, $2" --out "zipf-$2.json" --cubins cubins
+}
+
+run_stage() {
+  local all=("${models[@]/#/--model=}") fusions=gather,gather+swiglu,scatter+scale,plain budget
+  case $1 in
+    rates) timeout "$(left)" "$moetune" devices --measure --json | tee rates.json ;;
+    tune)
+      # What the baseline compiles is compiled while the GPUs wait for our own compiles.
+      nice timeout "$(left)" python3 "$here/torch_baseline.py" --compile-triton >compile-triton.log 2>&1 &
+      for budget in "${budgets[@]}"; do
+        tune "$budget" "$db" "$tokens" "$budget" "${all[@]}" --fusions $fusions "${counted[@]}"
+      done
+      ;;
+    bench) each_model beside bench Forward "$db" "$tokens" gather,scatter+scale,plain $fusions ;;
+    combine)
+      tune combine "$db" $some_tokens "${budgets[0]}" "${all[@]}" --fusions combine "${counted[@]}"
+      each_model beside combine Combine "$db" $some_tokens combine combine,scatter+scale
+      ;;
+    zipf)
+      tune zipf "$db" $some_tokens "${budgets[0]}" "${all[@]}" --fusions gather,scatter+scale --routing softmax,zipf
+      each_model zipf
+      ;;
+    sm80)
+      tune sm80 sm80.db $some_tokens "${budgets[-1]}" --model qwen3-30b-a3b --families sm80_mma \
+        --fusions gather,scatter+scale "${counted[@]}"
+      beside sm80 "sm80_mma alone" sm80.db $some_tokens gather,scatter+scale gather,scatter+scale \
+        "${gpus[0]}" qwen3-30b-a3b --family sm80_mma
+      ;;
+    *) echo "no stage '$1'" ;;
+  esac
+}
+
+for stage in "${stages[@]}"; do
+  [[ $stage == *=* ]] || stage="$stage=240"
+  deadline=$((SECONDS + ${stage#*=}))
+  echo "--- $stage, at $SECONDS s"
+  run_stage "${stage%=*}"
+  tar czf "$pack" --exclude=cubins .
+done
+echo "--- ended after $SECONDS s: $pack"
