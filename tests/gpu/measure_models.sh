@@ -70,7 +70,7 @@ tune() {
 # most, and right after it our winners.
 beside() {
   local out=$1-$8
-  : >"$out.torch.jsonl" # of a torch that does not run, nothing stands beside our times
+  echo "{}" >"$out.torch.jsonl" # of a torch that does not run, nothing stands beside our times
   CUDA_VISIBLE_DEVICES=$7 step $(($(left) / 2 + 1)) "$1-$8-torch" python3 "$here/torch_baseline.py" \
     "${counted[@]}" --models "$8" --tokens "$4" --fusions "$5" --triton --no-ceilings --out "$out.torch.jsonl"
   step "$(left)" "$1-$8" "$moetune" bench --db "$3" --model "$8" --tokens "$4" --fusions "$6" "${counted[@]}" \
