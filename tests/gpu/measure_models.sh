@@ -5,8 +5,8 @@
 #
 # MOETUNE is the program, ROUTING_COUNTS a JSON file of captured rows of each expert by model and token count. FOLDER
 # keeps everything as soon as it is known, with the database FOLDER/models.db (one that is carried there is gone on
-# with), and after each stage $MOETUNE_PACK (FOLDER.tgz) holds all of it but the compiled kernels. A stage is ended after
-# SECONDS (240); one that fails or is ended leaves what it has, and the next begins. Stages, in their order:
+# with), and after each stage $MOETUNE_PACK (FOLDER.tgz) holds all of it but the compiled kernels. A stage is ended
+# after SECONDS (240); one that fails or is ended leaves what it has, and the next begins. Stages, in their order:
 #
 #   rates    what the memory of the cards gives, and an empty launch
 #   tune     the winners of gather, gather+swiglu, scatter+scale and plain, on all GPUs; in passes of growing budget
@@ -49,21 +49,31 @@ step() {
   echo "$name: exit $? after $((SECONDS - begin)) s; $(grep -v '^ *$' "$name.log" | tail -1 | cut -c-150)"
 }
 
+# GPU COUNT COMMAND...: for each COUNTth model, from the GPUth on, within its share of the stage.
+models_of() {
+  local gpu=$1 count=$2 end=$deadline mine=() model
+  for ((; gpu < ${#models[@]}; gpu += count)); do mine+=("${models[gpu]}"); done
+  local remaining=${#mine[@]}
+  for model in "${mine[@]}"; do
+    deadline=$((SECONDS + (end - SECONDS) / remaining--))
+    "${@:3}" "${gpus[$1]}" "$model"
+  done
+}
+
 # COMMAND...: once for each model, which are dealt out to the GPUs; with the arguments GPU and MODEL.
 each_model() {
-  local i m workers=()
+  local i workers=()
   for i in "${!gpus[@]}"; do
-    for ((m = i; m < ${#models[@]}; m += ${#gpus[@]})); do "$@" "${gpus[i]}" "${models[m]}"; done &
+    models_of "$i" "${#gpus[@]}" "$@" &
     workers+=($!)
   done
   wait "${workers[@]}"
 }
 
-# NAME DATABASE TOKENS BUDGET OPTION...: on all GPUs. Half a minute of the stage is left to the problems under way.
+# LIMIT NAME DATABASE TOKENS BUDGET OPTION...: on all GPUs; the last trials begin after LIMIT seconds.
 tune() {
-  local limit=$(($(left) - 30))
-  step "$(left)" "tune-$1" "$moetune" tune --db "$2" --tokens "$3" --budget "$4" --device "$(IFS=,; echo "${gpus[*]}")" \
-    --time-limit "$((limit > 1 ? limit : 1))s" --cubins cubins "${@:5}"
+  step "$(left)" "tune-$2" "$moetune" tune --db "$3" --tokens "$4" --budget "$5" --cubins cubins \
+    --device "$(IFS=,; echo "${gpus[*]}")" --time-limit "$(($1 > 1 ? $1 : 1))s" "${@:6}"
 }
 
 # NAME TITLE DATABASE TOKENS TORCH_FUSIONS FUSIONS GPU MODEL OPTION...: torch, for half of what is left of the stage at
@@ -80,8 +90,8 @@ beside() {
 
 # GPU MODEL
 zipf() {
-  step "$(left)" "zipf-$2" "$moetune" bench --db "$db" --model "$2" --tokens $some_tokens --fusions gather,scatter+scale \
-    --routing softmax,zipf --device "$1" --title "Skewed routing, $2" --out "zipf-$2.json" --cubins cubins
+  step "$(left)" "zipf-$2" "$moetune" bench --db "$db" --model "$2" --tokens $some_tokens \
+    --fusions gather,scatter+scale --routing softmax,zipf --device "$1" --title "Skewed routing, $2" --out "zipf-$2.json" --cubins cubins
 }
 
 run_stage() {
@@ -92,20 +102,21 @@ run_stage() {
       # What the baseline compiles is compiled while the GPUs wait for our own compiles.
       nice timeout "$(left)" python3 "$here/torch_baseline.py" --compile-triton >compile-triton.log 2>&1 &
       for budget in "${budgets[@]}"; do
-        tune "$budget" "$db" "$tokens" "$budget" "${all[@]}" --fusions $fusions "${counted[@]}"
+        tune "$(($(left) - 30))" "$budget" "$db" "$tokens" "$budget" "${all[@]}" --fusions $fusions "${counted[@]}"
       done
       ;;
     bench) each_model beside bench Forward "$db" "$tokens" gather,scatter+scale,plain $fusions ;;
     combine)
-      tune combine "$db" $some_tokens "${budgets[0]}" "${all[@]}" --fusions combine "${counted[@]}"
+      tune "$(($(left) / 2))" combine "$db" $some_tokens "${budgets[0]}" "${all[@]}" --fusions combine "${counted[@]}"
       each_model beside combine Combine "$db" $some_tokens combine combine,scatter+scale
       ;;
     zipf)
-      tune zipf "$db" $some_tokens "${budgets[0]}" "${all[@]}" --fusions gather,scatter+scale --routing softmax,zipf
+      tune "$(($(left) / 2))" zipf "$db" $some_tokens "${budgets[0]}" "${all[@]}" \
+        --fusions gather,scatter+scale --routing softmax,zipf
       each_model zipf
       ;;
     sm80)
-      tune sm80 sm80.db $some_tokens "${budgets[-1]}" --model qwen3-30b-a3b --families sm80_mma \
+      tune "$(($(left) / 2))" sm80 sm80.db $some_tokens "${budgets[-1]}" --model qwen3-30b-a3b --families sm80_mma \
         --fusions gather,scatter+scale "${counted[@]}"
       beside sm80 "sm80_mma alone" sm80.db $some_tokens gather,scatter+scale gather,scatter+scale \
         "${gpus[0]}" qwen3-30b-a3b --family sm80_mma
