@@ -15,6 +15,7 @@
 #include "kernels/registry.h"
 #include "tests/gpu/gpu_test.h"
 #include "tests/testing/records.h"
+#include "tests/testing/silent_observer.h"
 #include "tuner/sweep.h"
 #include "tuner/worker.h"
 #include "tuner/worker_evaluator.h"
@@ -23,13 +24,6 @@ namespace moetune {
 namespace {
 
 constexpr double kLargestDifference = 0.02;  // the sweep's guard band
-
-class NoObserver : public SweepObserver {
- public:
-  void OnProblem(size_t, size_t, const Problem&, size_t) override {}
-  void OnTrial(const Measurement&, bool) override {}
-  void OnResult(const Problem&, const absl::StatusOr<Winner>&, bool) override {}
-};
 
 class Repeatability : public ::testing::Test {
  protected:
@@ -48,7 +42,7 @@ class Repeatability : public ::testing::Test {
   // The winner of each problem in a sweep as `moetune tune --seed SEED` makes it.
   std::vector<Winner> Tune(WorkerEvaluator& evaluator, uint64_t seed) {
     const auto store = OpenStore("memory:", OpenMode::kReadWrite).value();
-    NoObserver observer;
+    SilentObserver observer;
     const SweepOptions options = {.strategy = "auto",
                                   .budget = Variable("MOETUNE_BUDGET", 0),
                                   .seed = seed,
