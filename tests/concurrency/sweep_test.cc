@@ -12,6 +12,8 @@
 #include "tests/testing/fake_evaluator.h"
 #include "tests/testing/records.h"
 #include "tests/testing/temp_folder.h"
+#include "tests/tuner/fake_workers.h"
+#include "tuner/worker_evaluator.h"
 
 namespace moetune {
 namespace {
@@ -66,6 +68,34 @@ TEST(ConcurrentSweep, EveryTrialIsMadeOnceAndEveryProblemWon) {
   EXPECT_EQ(static_cast<int>(trials.size()), rows) << "none was made twice";
   EXPECT_EQ(observer.trials, rows);
   for (const FakeEvaluator& device : devices) EXPECT_FALSE(device.calls.empty());
+}
+
+TEST(ConcurrentSweep, ProcessesOfTwoDevicesWorkSideBySide) {
+  FakeScript script = BadIs(FakeFaultKind::kIllegalAddress);
+  script.devices = {Fiction100(), Fiction100()};
+  const FakeWorkers workers(script);
+  std::vector<std::unique_ptr<WorkerEvaluator>> devices;
+  std::vector<Evaluator*> evaluators;
+  for (const int device : {0, 1}) {
+    devices.push_back(WorkerEvaluator::Start({.worker = workers.command(),
+                                              .cubin_folder = workers.cubins(),
+                                              .device = device,
+                                              .compile_processes = 2})
+                          .value());
+    evaluators.push_back(devices.back().get());
+  }
+  const std::vector<Problem> problems = {TinyProblem(8), TinyProblem(12), TinyProblem(20),
+                                         TinyProblem(30)};
+  const auto store = OpenStore("memory:", OpenMode::kReadWrite).value();
+  const SweepOptions options = {.families = {kBad.family}};
+  Counter observer;
+  const auto winners = RunSweep(problems, options, *store, evaluators, observer);
+  ASSERT_TRUE(winners.ok()) << winners.status();
+  EXPECT_EQ(winners->size(), problems.size());
+  int restarts = 0;
+  for (const auto& device : devices) restarts += device->usage().restarts;
+  EXPECT_GE(restarts, 1) << "its faulty config was tried";
+  EXPECT_LE(restarts, 4) << "as itself and as what others are compared with, on each device once";
 }
 
 }  // namespace

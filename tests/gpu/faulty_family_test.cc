@@ -15,6 +15,7 @@
 #include "tests/testing/fake_cuda.h"
 #include "tests/testing/fake_nvrtc.h"
 #include "tests/testing/records.h"
+#include "tests/testing/silent_observer.h"
 #include "tests/testing/temp_folder.h"
 #include "tuner/sweep.h"
 #include "tuner/worker.h"
@@ -34,13 +35,6 @@ Outcome ExpectedOutcome(const Candidate& candidate) {
   return fault == kFaults.end() ? Outcome::kOk : fault->second;
 }
 
-class NoObserver : public SweepObserver {
- public:
-  void OnProblem(size_t, size_t, const Problem&, size_t) override {}
-  void OnTrial(const Measurement&, bool) override {}
-  void OnResult(const Problem&, const absl::StatusOr<Winner>&, bool) override {}
-};
-
 class FaultyFamily : public ::testing::Test {
  protected:
   // Skips where the worker finds no GPU.
@@ -57,7 +51,7 @@ class FaultyFamily : public ::testing::Test {
   }
 
   std::vector<Winner> Sweep() {
-    NoObserver observer;
+    SilentObserver observer;
     auto winners = RunSweep(problems_, {.families = {faulty_}}, *store_, *evaluator_, observer);
     EXPECT_TRUE(winners.ok()) << winners.status();
     return winners.ok() ? *std::move(winners) : std::vector<Winner>();

@@ -4,19 +4,13 @@
 #include <gtest/gtest.h>
 
 #include "kernels/cost_model.h"
+#include "tests/testing/silent_observer.h"
 #include "tests/tuner/fake_workers.h"
 #include "tuner/statistics.h"
 #include "tuner/sweep.h"
 
 namespace moetune {
 namespace {
-
-class NoObserver : public SweepObserver {
- public:
-  void OnProblem(size_t, size_t, const Problem&, size_t) override {}
-  void OnTrial(const Measurement&, bool) override {}
-  void OnResult(const Problem&, const absl::StatusOr<Winner>&, bool) override {}
-};
 
 std::unique_ptr<EstimateEvaluator> StartOn(const FakeWorkers& workers) {
   auto evaluator = EstimateEvaluator::Start(
@@ -67,7 +61,7 @@ TEST(EstimateEvaluator, ASweepOverItEndsWithAnEstimatedWinner) {
   const FakeWorkers workers;
   const auto evaluator = StartOn(workers);
   const auto store = OpenStore("memory:", OpenMode::kReadWrite).value();
-  NoObserver observer;
+  SilentObserver observer;
   const auto winners = RunSweep({TinyProblem()}, {.budget = 5}, *store, *evaluator, observer);
   ASSERT_TRUE(winners.ok()) << winners.status();
   ASSERT_EQ(winners->size(), 1u);

@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "tests/testing/silent_observer.h"
 #include "tests/tuner/fake_workers.h"
 #include "tuner/search_strategy.h"
 #include "tuner/sweep.h"
@@ -11,13 +12,6 @@
 
 namespace moetune {
 namespace {
-
-class NoObserver : public SweepObserver {
- public:
-  void OnProblem(size_t, size_t, const Problem&, size_t) override {}
-  void OnTrial(const Measurement&, bool) override {}
-  void OnResult(const Problem&, const absl::StatusOr<Winner>&, bool) override {}
-};
 
 TEST(FaultySweep, EveryFaultCostsItsOwnConfigAndTheBestOfTheOthersWins) {
   const std::vector<Candidate> ranked = RankCandidates(TinyProblem(), Fiction100());
@@ -55,7 +49,7 @@ TEST(FaultySweep, EveryFaultCostsItsOwnConfigAndTheBestOfTheOthersWins) {
                                            .watchdog = absl::Milliseconds(500)});
   ASSERT_TRUE(evaluator.ok()) << evaluator.status();
   const auto store = OpenStore("memory:", OpenMode::kReadWrite).value();
-  NoObserver observer;
+  SilentObserver observer;
   const std::vector<Problem> problems = {TinyProblem(12), TinyProblem(30)};
   const auto winners = RunSweep(problems, {.budget = 32}, *store, **evaluator, observer);
   ASSERT_TRUE(winners.ok()) << winners.status();

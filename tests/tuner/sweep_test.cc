@@ -10,19 +10,13 @@
 #include "kernels/registry.h"
 #include "kernels/status_macros.h"
 #include "tests/testing/eventually.h"
+#include "tests/testing/silent_observer.h"
 #include "tests/tuner/sweep_fixture.h"
 
 namespace moetune {
 namespace {
 
 using ::testing::HasSubstr;
-
-class Quiet : public SweepObserver {
- public:
-  void OnProblem(size_t, size_t, const Problem&, size_t) override {}
-  void OnTrial(const Measurement&, bool) override {}
-  void OnResult(const Problem&, const absl::StatusOr<Winner>&, bool) override {}
-};
 
 TEST_F(SweepTest, OfChosenFamiliesOnlyTheDefaultIsOfAnother) {
   const Family* chosen = FindFamily("reference").value();
@@ -207,7 +201,7 @@ TEST_F(SweepTest, SeveralEvaluatorsShareTheProblemsAndNoneIsSplit) {
     };
   }
   Evaluator* const both[] = {&first, &second};
-  Quiet observer;
+  SilentObserver observer;
   const auto winners = RunSweep(problems, {.budget = 10}, *store_, both, observer);
   ASSERT_TRUE(winners.ok()) << winners.status();
   ASSERT_EQ(winners->size(), problems.size());
@@ -233,7 +227,7 @@ TEST_F(SweepTest, AnEvaluatorThatCannotGoOnEndsTheSweepOfAll) {
     EXPECT_TRUE(Eventually([&] { return !broken.calls.empty(); }));
     return absl::OkStatus();
   };
-  Quiet observer;
+  SilentObserver observer;
   EXPECT_TRUE(absl::IsAborted(RunSweep(problems, {}, *store_, both, observer).status()));
 }
 
