@@ -15,6 +15,7 @@
 #include "kernels/cost_model.h"
 #include "kernels/registry.h"
 #include "kernels/status_macros.h"
+#include "tuner/statistics.h"
 #include "tuner/worker_evaluator.h"
 
 namespace moetune {
@@ -92,9 +93,14 @@ absl::StatusOr<BenchRow> PlanRow(const Problem& problem, const Snapshot& snapsho
   ASSIGN_OR_RETURN(row.winner.family, FindFamily(choice.winner->family));
   row.winner.config = choice.winner->config;
   ASSIGN_OR_RETURN(row.fallback, DefaultCandidate(problem, device));
-  ASSIGN_OR_RETURN(const RoutingDraw draw, TimedDraw(problem, seed, histograms));
-  row.touched_experts = std::ranges::count_if(draw.counts, [](int32_t n) { return n > 0; });
-  row.floor_us = FloorUs(problem, row.touched_experts, device);
+  std::vector<double> floors_us;  // of each routing of a mix, as its time is their mean
+  for (const Problem& each : EachRouting(problem)) {
+    ASSIGN_OR_RETURN(const RoutingDraw draw, TimedDraw(each, seed, histograms));
+    const int64_t touched = std::ranges::count_if(draw.counts, [](int32_t n) { return n > 0; });
+    row.touched_experts = std::max<int64_t>(row.touched_experts, touched);
+    floors_us.push_back(FloorUs(each, touched, device));
+  }
+  row.floor_us = GeometricMean(floors_us);
   const auto baseline = beside.baseline.find(ProblemKey(problem));
   SetPeers(FindPeers(beside.peers, problem),
            baseline == beside.baseline.end() ? std::map<std::string, double>() : baseline->second,
