@@ -208,8 +208,7 @@ class ProblemSweep {
     return absl::OkStatus();
   }
 
-  // The default first, where it passed, and the fastest others: by their probes, and where these
-  // are too many by a second, longer look.
+  // The default first, where it passed, and the fastest others: if many, by a second, longer look.
   absl::StatusOr<std::vector<size_t>> ShortList() {
     std::vector<size_t> passed;
     for (size_t i = 0; i < candidates_.size(); ++i) {
