@@ -17,6 +17,7 @@
 #include "kernels/registry.h"
 #include "kernels/status_macros.h"
 #include "tuner/search_strategy.h"
+#include "tuner/statistics.h"
 #include "tuner/worker_evaluator.h"
 
 namespace moetune {
@@ -154,9 +155,14 @@ absl::StatusOr<BenchRow> PlanRow(const Problem& problem, const Known& known, con
   BenchRow row = {.problem = problem};
   RETURN_IF_ERROR(ChooseWinner(known, evaluator, row));
   ASSIGN_OR_RETURN(row.fallback, DefaultCandidate(problem, device));
-  ASSIGN_OR_RETURN(const RoutingDraw draw, TimedDraw(problem, seed, histograms));
-  row.touched_experts = std::ranges::count_if(draw.counts, [](int32_t n) { return n > 0; });
-  row.floor_us = FloorUs(problem, row.touched_experts, device);
+  std::vector<double> floors_us;  // of each routing of a mix, as its time is their mean
+  for (const Problem& each : EachRouting(problem)) {
+    ASSIGN_OR_RETURN(const RoutingDraw draw, TimedDraw(each, seed, histograms));
+    const int64_t touched = std::ranges::count_if(draw.counts, [](int32_t n) { return n > 0; });
+    row.touched_experts = std::max<int64_t>(row.touched_experts, touched);
+    floors_us.push_back(FloorUs(each, touched, device));
+  }
+  row.floor_us = GeometricMean(floors_us);
   const auto baseline = beside.baseline.find(ProblemKey(problem));
   if (baseline != beside.baseline.end()) row.baseline = baseline->second;
   if (const PeerRow* peers = FindPeers(beside.peers, problem)) SetListed(*peers, row);

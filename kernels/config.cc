@@ -25,7 +25,7 @@ Config::Config(std::initializer_list<std::pair<std::string_view, int64_t>> value
 
 Config::Config(std::vector<Entry> entries) {
   std::ranges::sort(entries, {}, &Entry::first);
-  entries_ = std::make_shared<const std::vector<Entry>>(std::move(entries));
+  entries_ = std::make_shared<std::vector<Entry>>(std::move(entries));
 }
 
 void Config::Set(std::string_view name, Values values) {
@@ -37,7 +37,7 @@ void Config::Set(std::string_view name, Values values) {
   } else {
     changed.insert(at, {std::string(name), std::move(values)});
   }
-  entries_ = std::make_shared<const std::vector<Entry>>(std::move(changed));
+  entries_ = std::make_shared<std::vector<Entry>>(std::move(changed));
 }
 
 const std::vector<Config::Entry>& Config::entries() const {

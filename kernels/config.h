@@ -1,6 +1,6 @@
 // Config: the tunable parameters of a family, as a sorted name -> integer list. It means nothing
 // without its family. Canonical text: "block_m=128 stages=4"; a list joins its integers with ','.
-// Copies share their entries, which never change: some thousand configs stand in millions of rows.
+// Copies share their entries: some thousand configs stand in millions of rows.
 #ifndef MOETUNE_KERNELS_CONFIG_H_
 #define MOETUNE_KERNELS_CONFIG_H_
 
@@ -30,6 +30,10 @@ class Config {
   void Set(std::string_view name, Values values);
   void Set(std::string_view name, int64_t value) { Set(name, Values{value}); }
 
+  // Replaces the values of the entry at `place`, in all copies of this config too: for who goes
+  // through many configs, and keeps a new one, made of entries(), of those that are of use.
+  void Overwrite(size_t place, const Values& values) { (*entries_)[place].second = values; }
+
   // The first integer of `name`, or `fallback` where the config has no such parameter.
   int64_t Get(std::string_view name, int64_t fallback = 0) const;
   const Values* Find(std::string_view name) const;
@@ -50,7 +54,7 @@ class Config {
   }
 
  private:
-  std::shared_ptr<const std::vector<Entry>> entries_;  // null: none
+  std::shared_ptr<std::vector<Entry>> entries_;  // null: none
 };
 
 // Reads Config::Text(). Names are [a-z][a-z0-9_]*, each at most once; anything else is an error

@@ -1,6 +1,7 @@
 #include "kernels/space.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -61,19 +62,19 @@ std::vector<Config> EnumerateLegal(const Family& family, const Problem& problem,
   const std::vector<Parameter>& parameters = family.space().parameters;
   std::vector<Config::Entry> entries;
   for (const Parameter& p : parameters) entries.emplace_back(p.name, p.values.front());
+  Config config(std::move(entries));  // its entries lie as the parameters do, sorted by name
   std::vector<size_t> places(parameters.size());  // of the value that each parameter has
   std::vector<Config> legal;
   while (true) {
-    Config config(entries);
-    if (family.check(problem, config, device).ok()) legal.push_back(std::move(config));
+    if (family.check(problem, config, device).ok()) legal.emplace_back(config.entries());
     // The last parameter turns fastest.
     size_t i = parameters.size();
     while (i > 0 && places[i - 1] + 1 == parameters[i - 1].values.size()) {
       places[--i] = 0;
-      entries[i].second = parameters[i].values.front();
+      config.Overwrite(i, parameters[i].values.front());
     }
     if (i == 0) return legal;
-    entries[i - 1].second = parameters[i - 1].values[++places[i - 1]];
+    config.Overwrite(i - 1, parameters[i - 1].values[++places[i - 1]]);
   }
 }
 

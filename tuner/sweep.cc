@@ -15,6 +15,7 @@
 #include "tuner/sweep_history.h"
 #include "tuner/sweep_row.h"
 #include "tuner/timer.h"
+#include "tuner/trailing_store.h"
 #include "tuner/winner_rule.h"
 
 namespace moetune {
@@ -46,6 +47,7 @@ class ProblemSweep {
       : problem_(problem),
         run_(run),
         evaluator_(evaluator),
+        store_(run.store),
         candidates_(RankCandidates(problem, evaluator.device(), run.options.families)),
         tried_(candidates_.size(), false),
         times_(candidates_.size()) {
@@ -174,8 +176,8 @@ class ProblemSweep {
     evaluator_.Prepare(problem_, unknown);
   }
 
-  // Measures and learns. Everything of one Measure is in the store when this returns, except passed
-  // trials of the final: those are for the caller to append beside the winner.
+  // Measures and learns. Everything of one Measure is on its way to the store when this returns,
+  // except passed trials of the final: those are for the caller to append beside the winner.
   absl::StatusOr<std::vector<Trial>> Measure(std::span<const size_t> chosen, Effort effort) {
     std::vector<Candidate> candidates;
     for (size_t i : chosen) candidates.push_back(candidates_[i]);
@@ -197,8 +199,8 @@ class ProblemSweep {
     return trials;
   }
 
-  absl::Status Append(std::span<const Record> batch) {
-    RETURN_IF_ERROR(run_.store.Append(batch).status());
+  absl::Status Append(const std::vector<Record>& batch) {
+    RETURN_IF_ERROR(store_.Append(batch));
     for (const Record& record : batch) {
       const auto* measurement = std::get_if<Measurement>(&record.row);
       if (measurement != nullptr) run_.observer.OnTrial(*measurement, /*from_store=*/false);
@@ -206,8 +208,7 @@ class ProblemSweep {
     return absl::OkStatus();
   }
 
-  // The default first, where it passed, and the fastest others: by their probes, and where these
-  // are too many by a second, longer look.
+  // The default first, where it passed, and the fastest others: if many, by a second, longer look.
   absl::StatusOr<std::vector<size_t>> ShortList() {
     std::vector<size_t> passed;
     for (size_t i = 0; i < candidates_.size(); ++i) {
@@ -225,8 +226,7 @@ class ProblemSweep {
     return passed;
   }
 
-  // Drops what the probe rule would drop now that the best is known, and all but the `count`
-  // fastest.
+  // Drops what is hopeless now that the best is known, and all but the `count` fastest.
   void KeepFastest(std::vector<size_t>& chosen, size_t count) const {
     std::erase_if(chosen, [&](size_t i) { return !times_[i]; });
     std::stable_sort(chosen.begin(), chosen.end(),
@@ -284,10 +284,10 @@ class ProblemSweep {
       if (m.effort == Effort::kFinal) batch.push_back(NewRecord(m));
     }
     Winner winner = MakeWinner(passed[verdict.winner], passed[0], verdict);
-    // In one batch: a winner without its rounds, or rounds without their winner, would be measured
-    // again by the next run.
+    // In one batch: one without the other would be measured again by the next run.
     batch.push_back(NewRecord(winner));
     RETURN_IF_ERROR(Append(batch));
+    RETURN_IF_ERROR(store_.Finish());
     run_.history.Add(winner);
     return winner;
   }
@@ -322,6 +322,7 @@ class ProblemSweep {
   const Problem& problem_;
   Run& run_;
   Evaluator& evaluator_;
+  TrailingStore store_;
   // In the cost model's order: the first is what a look-up without any record answers.
   std::vector<Candidate> candidates_;
   std::vector<bool> tried_;

@@ -49,7 +49,7 @@ class SweepObserver {
 
 // Tunes every problem in order, on each evaluator one at a time: all trials of a problem are made
 // by one of them. The evaluators are of like devices; one at least. Each trial is in the store when
-// the next begins; what the store holds of the same environment is not measured again, unless
+// the next ends; what the store holds of the same environment is not measured again, unless
 // `fresh`. A kernel that failed once is not tried again, in any problem. Returns the winners, in
 // the problems' order; a problem that no family can run, that does not fit the device, or none of
 // whose candidates passed, has none.

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -68,6 +69,18 @@ TEST_F(BenchTest, JsonStandsAloneOnStandardOutput) {
   EXPECT_EQ(rows[0]["config"]["block_m"], Json::array({32}));
   EXPECT_EQ(int{rows[0]["samples"]} % 2, 1) << "the median of an odd number is one of them";
   EXPECT_GT(double{rows[0]["default_time_us"]}, 0);
+}
+
+// Its time is the mean over the routings, and so is its floor.
+TEST_F(BenchTest, AMixOfRoutingsIsTimedOnEachOfThem) {
+  const std::string shape = "forward/bf16/plain/e4/t12x2/n40/k24/";
+  const auto floor_of = [&](const std::string& routing) {
+    const CliResult result = Bench({"--problem", shape + routing, "--json"});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return double{Json::parse(result.out)[0]["floor_us"]};
+  };
+  MakeDatabase(db_, {WinnerWith(kGood)});
+  EXPECT_NEAR(floor_of("softmax+zipf"), std::sqrt(floor_of("softmax") * floor_of("zipf")), 1e-9);
 }
 
 // Not what a routing may be expected to touch, but what this one does.

@@ -46,7 +46,8 @@ TEST_F(TuneTest, AProblemIsTunedOnTheGpuKeptAndAnswered) {
   const CliResult tuned = Tune({"--problem", key_, "--budget", "3"});
   ASSERT_EQ(tuned.exit_code, 0) << tuned.err;
   EXPECT_THAT(tuned.out,
-              AllOf(HasSubstr("[1/1] " + key_), HasSubstr("of roof"), HasSubstr("% measuring")));
+              AllOf(HasSubstr("[1/1] " + key_), HasSubstr("of roof"), HasSubstr("% measuring"),
+                    HasSubstr("% waiting for compiles"), HasSubstr("% search and store")));
   const CliResult answer = RunCli(kQueryCommand, {"--db", db_, "--problem", key_, "--device-name",
                                                   std::string(Fiction100().name), "--json"});
   EXPECT_EQ(Json::parse(answer.out)["tier"], "exact") << answer.err;

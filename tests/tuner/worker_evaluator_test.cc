@@ -153,6 +153,19 @@ TEST(WorkerEvaluator, AHistogramReachesTheChild) {
       (*evaluator)->Measure(problem, {&kGood, 1}, Effort::kProbe).status()));
 }
 
+TEST(WorkerEvaluator, WhatOneHasCompiledIsThereForAnotherThatSharesItsPool) {
+  const FakeWorkers workers;
+  const auto first = StartOn(workers);
+  const auto second = WorkerEvaluator::Start({.worker = workers.command(),
+                                              .cubin_folder = workers.cubins(),
+                                              .device = 1,
+                                              .pool = first->pool()});
+  ASSERT_TRUE(second.ok()) << second.status();
+  const double once = MeasureOne(*first, kGood).measurement.compile_ms;
+  EXPECT_EQ(MeasureOne(**second, kGood).measurement.compile_ms, once);
+  EXPECT_GT(absl::Milliseconds(once), absl::ZeroDuration());
+}
+
 TEST(WorkerEvaluator, AMachineWithoutTheGpuIsAnErrorAtTheStart) {
   const FakeWorkers workers;
   const auto evaluator = WorkerEvaluator::Start(
