@@ -1,7 +1,9 @@
 // explain: why the winner of a problem won, and by how much.
+#include <algorithm>
 #include <iostream>
 
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "cli/command.h"
 #include "cli/explanation.h"
 #include "cli/shared_options.h"
@@ -37,12 +39,31 @@ std::string FinalistsText(const Explanation& explanation) {
                     estimated ? "" : MicrosecondsText(m.time_us_mad),
                     m.hot_us > 0 ? MicrosecondsText(m.hot_us) : "",
                     estimated ? "" : absl::StrFormat("%d", m.samples),
+                    m.sm_clock_mhz > 0 ? absl::StrFormat("%.0f", m.sm_clock_mhz) : "",
                     SpeedupText(m.time_us / explanation.winner->time_us),
                     explanation.IsWinner(m)    ? "winner"
                     : explanation.IsDefault(m) ? "default"
                                                : ""});
   }
-  return TableText({"family", "config", "µs", "MAD", "hot µs", "rounds", "of winner", ""}, rows);
+  return TableText({"family", "config", "µs", "MAD", "hot µs", "rounds", "SM MHz", "of winner", ""},
+                   rows);
+}
+
+// How the card did in the winner's rounds, as far as it is known; all finalists share them.
+std::string CardText(const Explanation& explanation) {
+  const auto at = std::ranges::find_if(explanation.finalists,
+                                       [&](const auto& m) { return explanation.IsWinner(m); });
+  if (at == explanation.finalists.end() || at->effort != Effort::kFinal) return {};
+  std::vector<std::string> parts;
+  const Clocks& clocks = at->clocks;
+  if (at->sm_clock_mhz > 0) parts.push_back(absl::StrFormat("SMs at %.0f MHz", at->sm_clock_mhz));
+  if (clocks.power_watts > 0) parts.push_back(absl::StrFormat("%.0f W", clocks.power_watts));
+  if (clocks.temperature_c > 0) parts.push_back(absl::StrFormat("%d °C", clocks.temperature_c));
+  if (!clocks.throttle.empty()) parts.push_back("held down by " + clocks.throttle);
+  if (at->unsteady_rounds > 0) {
+    parts.push_back(absl::StrFormat("%d rounds in which that kept changing", at->unsteady_rounds));
+  }
+  return absl::StrJoin(parts, ", ");
 }
 
 std::string FailuresText(const std::map<Outcome, Failures>& failures) {
@@ -74,6 +95,9 @@ std::string ExplainedText(const Explained& explained) {
     fields.emplace_back(
         "runner-up", MarginText(winner, next->time_us, CandidateText(next->family, next->config)));
   }
+  if (const std::string card = CardText(explanation); !card.empty()) {
+    fields.emplace_back("card", card);
+  }
   int failed = 0;
   for (const auto& [outcome, of] : explanation.failures) failed += of.configs;
   fields.emplace_back(
@@ -98,6 +122,11 @@ Json FinalistJson(const Explanation& explanation, const Measurement& m) {
           {"time_us_mad", m.time_us_mad},
           {"hot_us", m.hot_us},
           {"samples", m.samples},
+          {"sm_clock_mhz", m.sm_clock_mhz},
+          {"power_watts", m.clocks.power_watts},
+          {"temperature_c", m.clocks.temperature_c},
+          {"throttle", m.clocks.throttle},
+          {"unsteady_rounds", m.unsteady_rounds},
           {"of_winner", m.time_us / explanation.winner->time_us},
           {"winner", explanation.IsWinner(m)},
           {"default", explanation.IsDefault(m)}};

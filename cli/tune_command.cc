@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iostream>
+#include <set>
 #include <thread>
 
 #include "absl/strings/str_format.h"
@@ -203,6 +204,16 @@ absl::StatusOr<Evaluators> StartEvaluators(const TuneOptions& tune,
   return evaluators;
 }
 
+// Once, though every device says it.
+void PrintNotes(const Evaluators& evaluators, std::ostream& out) {
+  std::set<std::string> notes;
+  for (const std::unique_ptr<Evaluator>& evaluator : evaluators) {
+    const auto* worker = dynamic_cast<const WorkerEvaluator*>(evaluator.get());
+    if (worker != nullptr) notes.insert(worker->notes().begin(), worker->notes().end());
+  }
+  for (const std::string& note : notes) out << "note: " << note << '\n';
+}
+
 void PrintUsage(const Evaluators& evaluators) {
   for (const std::unique_ptr<Evaluator>& evaluator : evaluators) {
     const auto* worker = dynamic_cast<const WorkerEvaluator*>(evaluator.get());
@@ -251,6 +262,7 @@ absl::StatusOr<int> Run(std::span<const std::string> arguments) {
 
   // With --json the results alone stand on standard output.
   std::ostream& progress_out = tune.json ? std::cerr : std::cout;
+  PrintNotes(evaluators, progress_out);
   TuneProgress progress(progress_out, isatty(tune.json ? STDERR_FILENO : STDOUT_FILENO) != 0,
                         evaluators[0]->device());
   ASSIGN_OR_RETURN(const std::vector<Winner> winners,

@@ -24,7 +24,10 @@ constexpr Policy kPolicy = {.flush_bytes = 4096, .flush_l2_times = 0, .idle_gap 
 struct Bench {
   explicit Bench(const FakeScript& script = {}, const Policy& policy = kPolicy)
       : nvrtc(script), cuda(script) {
-    evaluator = GpuEvaluator::Create(cuda.api(), cache, "13.0", {.policy = policy}).value();
+    const auto reasons = [this](int) { return throttling ? throttling() : 0; };
+    evaluator =
+        GpuEvaluator::Create(cuda.api(), cache, "13.0", {.policy = policy, .throttling = reasons})
+            .value();
   }
 
   absl::Status Measure(const std::vector<Candidate>& candidates, Effort effort,
@@ -49,6 +52,7 @@ struct Bench {
   FakeCuda cuda;
   TempFolder folder;
   CubinCache cache = CubinCache::Open(folder.path()).value();
+  std::function<uint32_t()> throttling;
   std::unique_ptr<GpuEvaluator> evaluator;
   std::vector<std::optional<Trial>> trials;
   std::vector<Step> steps;
@@ -139,6 +143,32 @@ TEST(GpuEvaluator, ABackToBackTimeIsCheap) {
     ASSERT_TRUE(bench.Measure({kGood}, Effort::kFinal).ok());
     const size_t cold = 1 + bench.trials[0]->samples_us.size();
     EXPECT_EQ(bench.cuda.launches().size() - before - cold, us > 2000 ? 9u : 15u);
+  }
+}
+
+TEST(GpuEvaluator, AFinalTellsTheClockOfItsSamplesWhereThereIsAProbe) {
+  Bench bench(TimesOf(100, 180, 140));
+  ASSERT_TRUE(bench.Measure({kGood}, Effort::kFinal).ok());
+  EXPECT_EQ(bench.trials[0]->measurement.sm_clock_mhz, 0);
+  const Cubin probe = Compile(bench.nvrtc.api(), ClockProbeSource(), "sm_90a").value();
+  ASSERT_TRUE(bench.evaluator->UseClockProbe(probe).ok());
+  ASSERT_TRUE(bench.Measure({kGood}, Effort::kFinal).ok());
+  EXPECT_NEAR(bench.trials[0]->measurement.sm_clock_mhz, fake_cuda::kSmClockMhz, 0.1);
+  EXPECT_NEAR(bench.trials[0]->measurement.time_us, 100, 1e-3) << "as without a probe";
+}
+
+TEST(GpuEvaluator, ThrottlingThatKeepsChangingIsFlaggedInTheRow) {
+  Bench bench(TimesOf(100, 180, 140));
+  bench.throttling = [reasons = uint32_t{4}]() mutable { return reasons ^= 0x24; };
+  ASSERT_TRUE(bench.Measure({kGood, kOther}, Effort::kShort).ok());
+  EXPECT_EQ(bench.trials[0]->samples_us.size(), 10u);
+  EXPECT_EQ(bench.trials[0]->measurement.unsteady_rounds, 0) << "nobody watches a short list";
+  ASSERT_TRUE(bench.Measure({kGood, kOther}, Effort::kFinal).ok());
+  for (int i : {0, 1}) {
+    const Measurement& m = bench.trials[i]->measurement;
+    EXPECT_EQ(m.samples, 25);
+    EXPECT_EQ(m.unsteady_rounds, 25);
+    EXPECT_EQ(m.clocks.throttle, "power_cap+hot");
   }
 }
 
