@@ -11,6 +11,7 @@
 #include "cli/table.h"
 #include "cli/winner_json.h"
 #include "kernels/status_macros.h"
+#include "tuner/routing.h"
 #include "tuner/service/device_choice.h"
 
 namespace moetune {
@@ -31,6 +32,17 @@ std::string MarginText(const Winner& winner, double time_us, const std::string& 
                          SpeedupText(time_us / winner.time_us));
 }
 
+// "softmax 100.0, zipf 140.0": the median on each routing of a mix, in µs.
+std::string RoutingTimesText(const Measurement& m) {
+  std::vector<std::string> times;
+  const std::vector<Problem> each = EachRouting(m.problem);
+  for (size_t i = 0; i < std::min(each.size(), m.routing_us.size()); ++i) {
+    times.push_back(
+        absl::StrFormat("%s %s", RoutingText(each[i].routing), MicrosecondsText(m.routing_us[i])));
+  }
+  return absl::StrJoin(times, ", ");
+}
+
 std::string FinalistsText(const Explanation& explanation) {
   std::vector<std::vector<std::string>> rows;
   for (const Measurement& m : explanation.finalists) {
@@ -40,12 +52,13 @@ std::string FinalistsText(const Explanation& explanation) {
                     m.hot_us > 0 ? MicrosecondsText(m.hot_us) : "",
                     estimated ? "" : absl::StrFormat("%d", m.samples),
                     m.sm_clock_mhz > 0 ? absl::StrFormat("%.0f", m.sm_clock_mhz) : "",
-                    SpeedupText(m.time_us / explanation.winner->time_us),
+                    RoutingTimesText(m), SpeedupText(m.time_us / explanation.winner->time_us),
                     explanation.IsWinner(m)    ? "winner"
                     : explanation.IsDefault(m) ? "default"
                                                : ""});
   }
-  return TableText({"family", "config", "µs", "MAD", "hot µs", "rounds", "SM MHz", "of winner", ""},
+  return TableText({"family", "config", "µs", "MAD", "hot µs", "rounds", "SM MHz", "µs by routing",
+                    "of winner", ""},
                    rows);
 }
 
@@ -127,6 +140,7 @@ Json FinalistJson(const Explanation& explanation, const Measurement& m) {
           {"temperature_c", m.clocks.temperature_c},
           {"throttle", m.clocks.throttle},
           {"unsteady_rounds", m.unsteady_rounds},
+          {"routing_us", m.routing_us},
           {"of_winner", m.time_us / explanation.winner->time_us},
           {"winner", explanation.IsWinner(m)},
           {"default", explanation.IsDefault(m)}};

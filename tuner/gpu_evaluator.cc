@@ -256,7 +256,9 @@ absl::Status GpuEvaluator::TimeTogether(std::span<LoadedKernel* const> kernels, 
     for (const std::vector<double>& of_draw : of_candidate) medians.push_back(Median(of_draw));
     SetTime(of_candidate, medians, trial);
     trial.measurement.clocks = clocks;
-    if (effort == Effort::kFinal) SetFinal(*sampled, i * draws, draws, trial.measurement);
+    if (effort != Effort::kFinal) continue;
+    SetFinal(*sampled, i * draws, draws, trial.measurement);
+    if (draws > 1) trial.measurement.routing_us = std::move(medians);
   }
   return absl::OkStatus();
 }

@@ -126,6 +126,17 @@ TEST_F(ExplainTest, HowTheCardDidInTheFinalIsSaid) {
   EXPECT_EQ(json[0]["finalists"][0]["unsteady_rounds"], 2);
 }
 
+TEST_F(ExplainTest, FinalistsOfAMixHaveTheirTimeOnEachRouting) {
+  const Problem mix = ProblemOf("forward/bf16/plain/e8/t64x2/n1024/k512/softmax+zipf");
+  Measurement finalist = MeasurementFor(mix);
+  finalist.routing_us = {48, 52.5};
+  Append({NewRecord(finalist), NewRecord(WinnerFor(mix))});
+  const CliResult text = Explain({ProblemKey(mix)});
+  EXPECT_THAT(text.out, HasSubstr("softmax 48.00, zipf 52.50"));
+  const Json json = Json::parse(Explain({ProblemKey(mix), "--json"}).out);
+  EXPECT_EQ(json[0]["finalists"][0]["routing_us"], Json({48, 52.5}));
+}
+
 TEST_F(ExplainTest, FailuresAreCountedByClassOncePerConfig) {
   Append({Failure(256, Outcome::kTimeout, "older"), Failure(64, Outcome::kCrash, "passed since")});
   AppendSweep();

@@ -217,6 +217,8 @@ TEST(GpuEvaluator, AMixIsVerifiedAndTimedOnEachOfItsRoutings) {
   EXPECT_NEAR(bench.trials[1]->measurement.time_us, 140, 1e-3);
   ASSERT_TRUE(bench.Measure({kGood, kOther}, Effort::kFinal, {}, mix).ok());
   EXPECT_EQ(bench.trials[0]->samples_us.size(), 3 * 25u);
+  ASSERT_EQ(bench.trials[1]->measurement.routing_us.size(), 3u);
+  for (const double us : bench.trials[1]->measurement.routing_us) EXPECT_NEAR(us, 140, 1e-3);
   EXPECT_NEAR(bench.trials[0]->measurement.time_us, 100, 1e-3);
   EXPECT_NEAR(bench.trials[1]->measurement.time_us, 140, 1e-3);
 }
