@@ -43,6 +43,18 @@ std::string RoutingTimesText(const Measurement& m) {
   return absl::StrJoin(times, ", ");
 }
 
+// What no finalist has: it is another kind of problem, or an older row.
+void DropEmptyColumns(std::vector<std::string>& header,
+                      std::vector<std::vector<std::string>>& rows) {
+  for (size_t column = header.size(); column-- > 0;) {
+    const auto empty = [&](const std::vector<std::string>& row) { return row[column].empty(); };
+    if (!std::ranges::all_of(rows, empty)) continue;
+    const auto offset = static_cast<std::ptrdiff_t>(column);
+    header.erase(header.begin() + offset);
+    for (std::vector<std::string>& row : rows) row.erase(row.begin() + offset);
+  }
+}
+
 std::string FinalistsText(const Explanation& explanation) {
   std::vector<std::vector<std::string>> rows;
   for (const Measurement& m : explanation.finalists) {
@@ -57,9 +69,11 @@ std::string FinalistsText(const Explanation& explanation) {
                     : explanation.IsDefault(m) ? "default"
                                                : ""});
   }
-  return TableText({"family", "config", "µs", "MAD", "hot µs", "rounds", "SM MHz", "µs by routing",
-                    "of winner", ""},
-                   rows);
+  std::vector<std::string> header = {"family",    "config", "µs",     "MAD",
+                                     "hot µs",    "rounds", "SM MHz", "µs by routing",
+                                     "of winner", ""};
+  DropEmptyColumns(header, rows);
+  return TableText(header, rows);
 }
 
 // How the card did in the winner's rounds, as far as it is known; all finalists share them.
@@ -108,9 +122,7 @@ std::string ExplainedText(const Explained& explained) {
     fields.emplace_back(
         "runner-up", MarginText(winner, next->time_us, CandidateText(next->family, next->config)));
   }
-  if (const std::string card = CardText(explanation); !card.empty()) {
-    fields.emplace_back("card", card);
-  }
+  fields.emplace_back("card", CardText(explanation));
   int failed = 0;
   for (const auto& [outcome, of] : explanation.failures) failed += of.configs;
   fields.emplace_back(

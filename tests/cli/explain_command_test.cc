@@ -119,7 +119,7 @@ TEST_F(ExplainTest, HowTheCardDidInTheFinalIsSaid) {
       ->Append({{finalist, NewRecord(WinnerFor(SmallProblem(64)))}})
       .value();
   const CliResult text = RunCli(kExplainCommand, {"--db", db, key_});
-  EXPECT_THAT(text.out, HasSubstr("card       SMs at 1755 MHz, 512 W, 61 °C, held down by "
+  EXPECT_THAT(text.out, HasSubstr("card     SMs at 1755 MHz, 512 W, 61 °C, held down by "
                                   "power_cap, 2 rounds in which that kept changing\n"));
   const Json json = Json::parse(RunCli(kExplainCommand, {"--db", db, key_, "--json"}).out);
   EXPECT_EQ(json[0]["finalists"][0]["throttle"], "power_cap");
@@ -135,6 +135,8 @@ TEST_F(ExplainTest, FinalistsOfAMixHaveTheirTimeOnEachRouting) {
   EXPECT_THAT(text.out, HasSubstr("softmax 48.00, zipf 52.50"));
   const Json json = Json::parse(Explain({ProblemKey(mix), "--json"}).out);
   EXPECT_EQ(json[0]["finalists"][0]["routing_us"], Json({48, 52.5}));
+  AppendSweep();
+  EXPECT_THAT(Explain({key_}).out, Not(HasSubstr("by routing"))) << "where there is one alone";
 }
 
 TEST_F(ExplainTest, FailuresAreCountedByClassOncePerConfig) {
