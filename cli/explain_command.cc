@@ -1,7 +1,9 @@
 // explain: why the winner of a problem won, and by how much.
+#include <algorithm>
 #include <iostream>
 
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "cli/command.h"
 #include "cli/explanation.h"
 #include "cli/shared_options.h"
@@ -9,6 +11,7 @@
 #include "cli/table.h"
 #include "cli/winner_json.h"
 #include "kernels/status_macros.h"
+#include "tuner/routing.h"
 #include "tuner/service/device_choice.h"
 
 namespace moetune {
@@ -29,6 +32,29 @@ std::string MarginText(const Winner& winner, double time_us, const std::string& 
                          SpeedupText(time_us / winner.time_us));
 }
 
+// "softmax 100.0, zipf 140.0": the median on each routing of a mix, in µs.
+std::string RoutingTimesText(const Measurement& m) {
+  std::vector<std::string> times;
+  const std::vector<Problem> each = EachRouting(m.problem);
+  for (size_t i = 0; i < std::min(each.size(), m.routing_us.size()); ++i) {
+    times.push_back(
+        absl::StrFormat("%s %s", RoutingText(each[i].routing), MicrosecondsText(m.routing_us[i])));
+  }
+  return absl::StrJoin(times, ", ");
+}
+
+// What no finalist has: it is another kind of problem, or an older row.
+void DropEmptyColumns(std::vector<std::string>& header,
+                      std::vector<std::vector<std::string>>& rows) {
+  for (size_t column = header.size(); column-- > 0;) {
+    const auto empty = [&](const std::vector<std::string>& row) { return row[column].empty(); };
+    if (!std::ranges::all_of(rows, empty)) continue;
+    const auto offset = static_cast<std::ptrdiff_t>(column);
+    header.erase(header.begin() + offset);
+    for (std::vector<std::string>& row : rows) row.erase(row.begin() + offset);
+  }
+}
+
 std::string FinalistsText(const Explanation& explanation) {
   std::vector<std::vector<std::string>> rows;
   for (const Measurement& m : explanation.finalists) {
@@ -37,12 +63,34 @@ std::string FinalistsText(const Explanation& explanation) {
                     estimated ? "" : MicrosecondsText(m.time_us_mad),
                     m.hot_us > 0 ? MicrosecondsText(m.hot_us) : "",
                     estimated ? "" : absl::StrFormat("%d", m.samples),
-                    SpeedupText(m.time_us / explanation.winner->time_us),
+                    m.sm_clock_mhz > 0 ? absl::StrFormat("%.0f", m.sm_clock_mhz) : "",
+                    RoutingTimesText(m), SpeedupText(m.time_us / explanation.winner->time_us),
                     explanation.IsWinner(m)    ? "winner"
                     : explanation.IsDefault(m) ? "default"
                                                : ""});
   }
-  return TableText({"family", "config", "µs", "MAD", "hot µs", "rounds", "of winner", ""}, rows);
+  std::vector<std::string> header = {"family",    "config", "µs",     "MAD",
+                                     "hot µs",    "rounds", "SM MHz", "µs by routing",
+                                     "of winner", ""};
+  DropEmptyColumns(header, rows);
+  return TableText(header, rows);
+}
+
+// How the card did in the winner's rounds, as far as it is known; all finalists share them.
+std::string CardText(const Explanation& explanation) {
+  const auto at = std::ranges::find_if(explanation.finalists,
+                                       [&](const auto& m) { return explanation.IsWinner(m); });
+  if (at == explanation.finalists.end() || at->effort != Effort::kFinal) return {};
+  std::vector<std::string> parts;
+  const Clocks& clocks = at->clocks;
+  if (at->sm_clock_mhz > 0) parts.push_back(absl::StrFormat("SMs at %.0f MHz", at->sm_clock_mhz));
+  if (clocks.power_watts > 0) parts.push_back(absl::StrFormat("%.0f W", clocks.power_watts));
+  if (clocks.temperature_c > 0) parts.push_back(absl::StrFormat("%d °C", clocks.temperature_c));
+  if (!clocks.throttle.empty()) parts.push_back("held down by " + clocks.throttle);
+  if (at->unsteady_rounds > 0) {
+    parts.push_back(absl::StrFormat("%d rounds in which that kept changing", at->unsteady_rounds));
+  }
+  return absl::StrJoin(parts, ", ");
 }
 
 std::string FailuresText(const std::map<Outcome, Failures>& failures) {
@@ -74,6 +122,7 @@ std::string ExplainedText(const Explained& explained) {
     fields.emplace_back(
         "runner-up", MarginText(winner, next->time_us, CandidateText(next->family, next->config)));
   }
+  fields.emplace_back("card", CardText(explanation));
   int failed = 0;
   for (const auto& [outcome, of] : explanation.failures) failed += of.configs;
   fields.emplace_back(
@@ -98,6 +147,12 @@ Json FinalistJson(const Explanation& explanation, const Measurement& m) {
           {"time_us_mad", m.time_us_mad},
           {"hot_us", m.hot_us},
           {"samples", m.samples},
+          {"sm_clock_mhz", m.sm_clock_mhz},
+          {"power_watts", m.clocks.power_watts},
+          {"temperature_c", m.clocks.temperature_c},
+          {"throttle", m.clocks.throttle},
+          {"unsteady_rounds", m.unsteady_rounds},
+          {"routing_us", m.routing_us},
           {"of_winner", m.time_us / explanation.winner->time_us},
           {"winner", explanation.IsWinner(m)},
           {"default", explanation.IsDefault(m)}};

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iostream>
+#include <set>
 #include <thread>
 
 #include "absl/strings/str_format.h"
@@ -18,6 +19,7 @@
 #include "kernels/names.h"
 #include "kernels/registry.h"
 #include "kernels/status_macros.h"
+#include "tuner/cost_estimate.h"
 #include "tuner/estimate_evaluator.h"
 #include "tuner/search_strategy.h"
 #include "tuner/sweep_spec.h"
@@ -203,6 +205,31 @@ absl::StatusOr<Evaluators> StartEvaluators(const TuneOptions& tune,
   return evaluators;
 }
 
+// Once, though every device says it.
+void PrintNotes(const Evaluators& evaluators, std::ostream& out) {
+  std::set<std::string> notes;
+  for (const std::unique_ptr<Evaluator>& evaluator : evaluators) {
+    const auto* worker = dynamic_cast<const WorkerEvaluator*>(evaluator.get());
+    if (worker != nullptr) notes.insert(worker->notes().begin(), worker->notes().end());
+  }
+  for (const std::string& note : notes) out << "note: " << note << '\n';
+}
+
+// Of a sweep that is about to begin.
+absl::Status PrintCost(const TuneOptions& tune, const std::vector<Problem>& problems,
+                       const SweepOptions& sweep, Store& store, const Evaluators& evaluators,
+                       std::ostream& out) {
+  ASSIGN_OR_RETURN(const ScanResult scan,
+                   store.Scan(0, {.kinds = kMeasurements | kSweeps, .shape = {}}));
+  CostAssumptions assumptions;
+  if (tune.device.starts_with(kEstimatePrefix)) assumptions.trial_seconds = 0;
+  ASSIGN_OR_RETURN(const CostEstimate cost,
+                   EstimateCost(problems, sweep, *evaluators[0], evaluators.size(),
+                                static_cast<size_t>(tune.jobs), scan.records, assumptions));
+  out << CostText(cost);
+  return absl::OkStatus();
+}
+
 void PrintUsage(const Evaluators& evaluators) {
   for (const std::unique_ptr<Evaluator>& evaluator : evaluators) {
     const auto* worker = dynamic_cast<const WorkerEvaluator*>(evaluator.get());
@@ -251,6 +278,8 @@ absl::StatusOr<int> Run(std::span<const std::string> arguments) {
 
   // With --json the results alone stand on standard output.
   std::ostream& progress_out = tune.json ? std::cerr : std::cout;
+  PrintNotes(evaluators, progress_out);
+  RETURN_IF_ERROR(PrintCost(tune, *problems, *sweep, *store, evaluators, progress_out));
   TuneProgress progress(progress_out, isatty(tune.json ? STDERR_FILENO : STDOUT_FILENO) != 0,
                         evaluators[0]->device());
   ASSIGN_OR_RETURN(const std::vector<Winner> winners,

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <optional>
+#include <string_view>
 
 #include "runtime/driver.h"
 
@@ -16,6 +17,14 @@ constexpr int kSmClock = 1;      // NVML_CLOCK_SM
 constexpr int kMemoryClock = 2;  // NVML_CLOCK_MEM
 constexpr int kGpuSensor = 0;    // NVML_TEMPERATURE_GPU
 
+// nvmlClocksThrottleReason...
+struct Reason {
+  uint32_t bit;
+  std::string_view name;
+};
+constexpr Reason kReasons[] = {{0x04, "power_cap"}, {0x08, "slowdown"}, {0x10, "sync_boost"},
+                               {0x20, "hot"},       {0x40, "very_hot"}, {0x80, "power_brake"}};
+
 struct Functions {
   int (*init)();
   int (*driver_version)(char* text, unsigned size);
@@ -23,6 +32,7 @@ struct Functions {
   int (*clock_mhz)(NvmlDevice* device, int clock, unsigned* mhz);
   int (*power_milliwatts)(NvmlDevice* device, unsigned* milliwatts);
   int (*temperature_c)(NvmlDevice* device, int sensor, unsigned* degrees);
+  int (*throttling)(NvmlDevice* device, unsigned long long* reasons);  // may be missing
 };
 
 template <typename Function>
@@ -42,6 +52,10 @@ std::optional<Functions> OpenLibrary() {
                         Find(library, "nvmlDeviceGetPowerUsage", f.power_milliwatts) &&
                         Find(library, "nvmlDeviceGetTemperature", f.temperature_c);
   if (!complete || f.init() != 0) return std::nullopt;
+  // Its newer name comes first, in case the older one is dropped.
+  if (!Find(library, "nvmlDeviceGetCurrentClocksEventReasons", f.throttling)) {
+    Find(library, "nvmlDeviceGetCurrentClocksThrottleReasons", f.throttling);
+  }
   return f;  // the library stays open as long as the process
 }
 
@@ -84,6 +98,26 @@ Clocks ReadClocks(int ordinal) {
     clocks.temperature_c = static_cast<int>(value);
   }
   return clocks;
+}
+
+uint32_t ReadThrottling(int ordinal) {
+  NvmlDevice* device = Nvml() ? FindDevice(ordinal) : nullptr;
+  unsigned long long reasons = 0;
+  if (device == nullptr || Nvml()->throttling == nullptr) return 0;
+  if (Nvml()->throttling(device, &reasons) != 0) return 0;
+  uint32_t known = 0;
+  for (const Reason& reason : kReasons) known |= static_cast<uint32_t>(reasons) & reason.bit;
+  return known;
+}
+
+std::string ThrottleText(uint32_t reasons) {
+  std::string text;
+  for (const Reason& reason : kReasons) {
+    if ((reasons & reason.bit) == 0) continue;
+    if (!text.empty()) text += '+';
+    text += reason.name;
+  }
+  return text;
 }
 
 }  // namespace moetune

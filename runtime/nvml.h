@@ -3,6 +3,7 @@
 #ifndef MOETUNE_RUNTIME_NVML_H_
 #define MOETUNE_RUNTIME_NVML_H_
 
+#include <cstdint>
 #include <string>
 
 #include "db/record.h"
@@ -12,8 +13,15 @@ namespace moetune {
 // The kernel driver's version, "580.159.04"; empty when unknown.
 std::string DriverVersionText();
 
-// Clocks, power and temperature of a device now; zeros where unknown.
+// Clocks, power and temperature of a device now; zeros where unknown. `throttle` is left empty.
 Clocks ReadClocks(int ordinal);
+
+// The reasons for which the clock of a device is held down now, as bits of NVML: power, heat and
+// other distress, but not that it idles or that somebody set its clocks. 0: none, or unknown.
+uint32_t ReadThrottling(int ordinal);
+
+// "power_cap+hot"; empty for none.
+std::string ThrottleText(uint32_t reasons);
 
 }  // namespace moetune
 

@@ -1,4 +1,4 @@
-// ReadProbe: the one kernel beside those of the families. It reads a buffer, for the read rate of a
+// ReadProbe: a kernel beside those of the families. It reads a buffer, for the read rate of a
 // device and the cost of a launch.
 #ifndef MOETUNE_RUNTIME_READ_PROBE_H_
 #define MOETUNE_RUNTIME_READ_PROBE_H_

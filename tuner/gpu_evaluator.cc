@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_format.h"
 #include "kernels/status_macros.h"
-#include "runtime/nvml.h"
 #include "tuner/hot_time.h"
 #include "tuner/kernel_name.h"
 #include "tuner/statistics.h"
@@ -78,6 +77,12 @@ GpuEvaluator::GpuEvaluator(Context context, Stream stream, CubinCache cache,
       driver_version_(DriverVersion(context_.driver())),
       workload_(context_, stream_.get()),
       verifier_(workload_, stream_) {}
+
+absl::Status GpuEvaluator::UseClockProbe(const Cubin& cubin) {
+  ASSIGN_OR_RETURN(ClockProbe probe, ClockProbe::Load(context_, cubin));
+  clock_.emplace(std::move(probe));
+  return absl::OkStatus();
+}
 
 absl::Status GpuEvaluator::LoadProblem(const Problem& problem) {
   if (problem == problem_) return absl::OkStatus();
@@ -187,18 +192,32 @@ absl::Status GpuEvaluator::Probe(const LoadedKernel& kernel, Trial& trial,
   return absl::OkStatus();
 }
 
-absl::StatusOr<GpuEvaluator::Rounds> GpuEvaluator::SampleTogether(
+void GpuEvaluator::SetFinal(const Sampled& sampled, size_t first, size_t draws,
+                            Measurement& measurement) {
+  const Rounds& rounds = sampled.rounds;
+  measurement.hot_us = GeometricMean(std::span(sampled.hot_us).subspan(first, draws));
+  measurement.sm_clock_mhz = Median(std::span(rounds.sm_clock_mhz).subspan(first, draws));
+  measurement.clocks.throttle = ThrottleText(rounds.throttling);
+  measurement.unsteady_rounds = rounds.unsteady;
+}
+
+absl::StatusOr<GpuEvaluator::Sampled> GpuEvaluator::SampleTogether(
     std::span<const Enqueue> launches, bool is_final, const std::function<void(size_t)>& before) {
   before(0);
   ASSIGN_OR_RETURN(const double first_us, timer_->Sample(launches[0]));
   const Policy& policy = options_.policy;
   const bool is_long = policy.IsLong(first_us);
-  const int rounds = is_final ? (is_long ? policy.long_final_rounds : policy.final_rounds)
-                              : (is_long ? policy.long_short_samples : policy.short_samples);
-  const bool idle = is_final && problem_.tokens >= policy.idle_tokens;
-  Rounds sampled;
-  ASSIGN_OR_RETURN(sampled.samples_us,
-                   timer_->Interleave(launches, rounds, idle, options_.seed, before));
+  RoundOptions options = {.rounds = is_long ? policy.long_short_samples : policy.short_samples,
+                          .seed = options_.seed,
+                          .before = before};
+  if (is_final) {
+    options.rounds = is_long ? policy.long_final_rounds : policy.final_rounds;
+    options.idle = problem_.tokens >= policy.idle_tokens;
+    options.throttling = [this] { return options_.throttling(options_.device); };
+    options.clock = clock_ ? &*clock_ : nullptr;
+  }
+  Sampled sampled;
+  ASSIGN_OR_RETURN(sampled.rounds, Interleave(*timer_, launches, options));
   if (!is_final) return sampled;
   ASSIGN_OR_RETURN(sampled.hot_us, HotTimes(*timer_, launches, is_long, options_.seed, before));
   return sampled;
@@ -221,23 +240,25 @@ absl::Status GpuEvaluator::TimeTogether(std::span<LoadedKernel* const> kernels, 
     calls.on_step({Step::kCandidate, blamed});
   };
 
-  const absl::StatusOr<Rounds> rounds = SampleTogether(launches, effort == Effort::kFinal, before);
-  if (!rounds.ok()) {
-    Blame(rounds.status(), trials[blamed]).IgnoreError();
+  const absl::StatusOr<Sampled> sampled =
+      SampleTogether(launches, effort == Effort::kFinal, before);
+  if (!sampled.ok()) {
+    Blame(sampled.status(), trials[blamed]).IgnoreError();
     calls.on_trial(blamed, trials[blamed]);
     // The rounds of the others are lost with it.
-    return absl::AbortedError(rounds.status().message());
+    return absl::AbortedError(sampled.status().message());
   }
   const Clocks clocks = ReadClocks(options_.device);
   for (size_t i = 0; i < candidates.size(); ++i) {
     Trial& trial = trials[candidates[i]];
-    const auto of_candidate = std::span(rounds->samples_us).subspan(i * draws, draws);
+    const auto of_candidate = std::span(sampled->rounds.samples_us).subspan(i * draws, draws);
     std::vector<double> medians;
     for (const std::vector<double>& of_draw : of_candidate) medians.push_back(Median(of_draw));
     SetTime(of_candidate, medians, trial);
     trial.measurement.clocks = clocks;
     if (effort != Effort::kFinal) continue;
-    trial.measurement.hot_us = GeometricMean(std::span(rounds->hot_us).subspan(i * draws, draws));
+    SetFinal(*sampled, i * draws, draws, trial.measurement);
+    if (draws > 1) trial.measurement.routing_us = std::move(medians);
   }
   return absl::OkStatus();
 }

@@ -7,15 +7,19 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "runtime/clock_probe.h"
 #include "runtime/cubin_cache.h"
 #include "runtime/kernel.h"
+#include "runtime/nvml.h"
 #include "tuner/evaluator.h"
+#include "tuner/rounds.h"
 #include "tuner/timer.h"
 #include "tuner/verifier.h"
 #include "tuner/workload.h"
@@ -27,6 +31,7 @@ struct GpuOptions {
   uint64_t seed = 1;
   Policy policy;
   Histograms histograms;  // of every captured routing that will be measured
+  std::function<uint32_t(int device)> throttling = ReadThrottling;
 };
 
 // What is being done, and so what is to blame when the process dies over it.
@@ -67,15 +72,18 @@ class GpuEvaluator {
   absl::Status Measure(const Problem& problem, std::span<const Candidate> candidates, Effort effort,
                        std::span<const Candidate> bases, const MeasureCalls& calls);
 
+  // From now on finals tell the SM clock of their samples. `cubin` is of ClockProbeSource.
+  absl::Status UseClockProbe(const Cubin& cubin);
+
  private:
+  // Of launches that were timed together.
+  struct Sampled {
+    Rounds rounds;
+    std::vector<double> hot_us;  // of each launch; of a final alone
+  };
+
   GpuEvaluator(Context context, Stream stream, CubinCache cache, std::string nvrtc_version,
                GpuOptions options);
-
-  // What was sampled of launches that were timed together.
-  struct Rounds {
-    std::vector<std::vector<double>> samples_us;  // of each launch, as many as there were rounds
-    std::vector<double> hot_us;                   // of each launch; of a final alone
-  };
 
   absl::Status LoadProblem(const Problem& problem);
   absl::StatusOr<LoadedKernel*> Load(const Candidate& candidate);
@@ -88,8 +96,11 @@ class GpuEvaluator {
   absl::Status TimeTogether(std::span<LoadedKernel* const> kernels, Effort effort,
                             std::span<Trial> trials, const MeasureCalls& calls);
   absl::Status Blame(const absl::Status& error, Trial& trial) const;
-  absl::StatusOr<Rounds> SampleTogether(std::span<const Enqueue> launches, bool is_final,
-                                        const std::function<void(size_t)>& before);
+  absl::StatusOr<Sampled> SampleTogether(std::span<const Enqueue> launches, bool is_final,
+                                         const std::function<void(size_t)>& before);
+  // What a final tells beside the time, of the candidate whose `draws` launches begin at `first`.
+  static void SetFinal(const Sampled& sampled, size_t first, size_t draws,
+                       Measurement& measurement);
   Enqueue LaunchOf(const LoadedKernel& kernel, int draw);
 
   Context context_;
@@ -101,6 +112,7 @@ class GpuEvaluator {
   Workload workload_;
   Verifier verifier_;
   std::unique_ptr<Timer> timer_;
+  std::optional<ClockProbe> clock_;
   std::map<std::string, LoadedKernel> kernels_;  // kept across problems
   std::map<std::string, KernelFacts> facts_;     // of their cubins, by kernel
   Problem problem_;                              // the one loaded

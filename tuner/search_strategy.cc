@@ -16,7 +16,8 @@ std::span<const StrategyEntry> Strategies() {
       {"random", "configs drawn at random, each at most once", MakeRandom, /*learns=*/false},
       {"genetic", "recombines the best configs seen", MakeGenetic},
       {"local", "tries what differs little from the best, then looks further", MakeLocal},
-      {"auto", "learns a model of speed, and tries what should improve most", MakeAuto},
+      {"auto", "learns a model of speed, and tries what should improve most", MakeAuto,
+       /*learns=*/true, /*ends_itself=*/true},
   };
   return kStrategies;
 }

@@ -52,6 +52,7 @@ struct StrategyEntry {
   MakeStrategy* make;
   bool learns =
       true;  // it suggests by what it has observed: the less it must guess ahead the better
+  bool ends_itself = false;  // where all that is left should gain too little
 };
 std::span<const StrategyEntry> Strategies();
 absl::StatusOr<const StrategyEntry*> FindStrategy(std::string_view name);

@@ -1,13 +1,10 @@
 #include "tuner/timer.h"
 
 #include <algorithm>
-#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_format.h"
-#include "absl/time/clock.h"
 #include "kernels/status_macros.h"
-#include "tuner/random.h"
 
 namespace moetune {
 namespace {
@@ -62,11 +59,13 @@ absl::Status Timer::Flush() {
                       "cannot flush the L2");
 }
 
-absl::StatusOr<double> Timer::Sample(const Enqueue& launch) {
+absl::StatusOr<double> Timer::Sample(const Enqueue& launch, const ClockProbe* clock) {
   RETURN_IF_ERROR(Flush());
+  if (clock != nullptr) RETURN_IF_ERROR(clock->Begin(stream_));
   RETURN_IF_ERROR(start_.Record(stream_));
   RETURN_IF_ERROR(launch());
   RETURN_IF_ERROR(end_.Record(stream_));
+  if (clock != nullptr) RETURN_IF_ERROR(clock->End(stream_));
   RETURN_IF_ERROR(end_.Synchronize());
   return start_.ElapsedUs(end_);
 }
@@ -92,25 +91,6 @@ absl::StatusOr<std::vector<double>> Timer::Probe(const Enqueue& launch, double b
     samples.push_back(sample);
     if (policy_.IsLong(sample)) wanted = policy_.long_probe_samples;
     if (IsHopeless(*std::min_element(samples.begin(), samples.end()), best_us)) break;
-  }
-  return samples;
-}
-
-absl::StatusOr<std::vector<std::vector<double>>> Timer::Interleave(
-    std::span<const Enqueue> launches, int rounds, bool idle, uint64_t seed,
-    const std::function<void(size_t)>& before) {
-  std::vector<std::vector<double>> samples(launches.size());
-  std::vector<size_t> order(launches.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  Random random{seed};
-  for (int round = 0; round < rounds; ++round) {
-    random.Shuffle(std::span(order));
-    for (size_t i : order) {
-      before(i);
-      ASSIGN_OR_RETURN(const double sample, Sample(launches[i]));
-      samples[i].push_back(sample);
-      if (idle) absl::SleepFor(absl::Microseconds(policy_.idle_us + policy_.idle_gap * sample));
-    }
   }
   return samples;
 }

@@ -5,11 +5,11 @@
 
 #include <cstdint>
 #include <functional>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "runtime/clock_probe.h"
 #include "runtime/device.h"
 
 namespace moetune {
@@ -44,6 +44,11 @@ struct Policy {
   int hot_launches = 4;
   int long_hot_launches = 2;
 
+  // How often a round of a final is measured again when the reasons to throttle changed in it; then
+  // it is kept, and the row says so: what changes four times running is how the card is. No part of
+  // Text() either: a sample of a retake is a sample like others.
+  int max_retakes = 3;
+
   // Part of the identity of a measurement, in Environment.policy.
   std::string Text() const;
 
@@ -69,8 +74,11 @@ class Timer {
 
   const Policy& policy() const { return policy_; }
 
-  // One cold launch, in µs.
-  absl::StatusOr<double> Sample(const Enqueue& launch);
+  // One cold launch, in µs. `clock` is read before and after it, outside of what is timed.
+  absl::StatusOr<double> Sample(const Enqueue& launch, const ClockProbe* clock = nullptr);
+
+  // The SM clock during the last sample with this probe, in MHz; 0: unknown.
+  absl::StatusOr<double> SmClock(const ClockProbe& clock) const { return clock.SmClock(stream_); }
 
   // One of `launches` that follow one another, in µs. One more runs ahead of them, untimed: what it
   // leaves in the L2 is what each of them finds.
@@ -79,13 +87,6 @@ class Timer {
   // Few samples, no more once hopeless beside `best_us` (0: none known). `before` each of them.
   absl::StatusOr<std::vector<double>> Probe(const Enqueue& launch, double best_us,
                                             const std::function<void()>& before);
-
-  // samples[i][round] of launches[i]: every round samples each launch once, in an order drawn anew.
-  // `idle`: with the policy's pause after each. `before` is told the index of each launch first;
-  // after an error the one told last is to blame.
-  absl::StatusOr<std::vector<std::vector<double>>> Interleave(
-      std::span<const Enqueue> launches, int rounds, bool idle, uint64_t seed,
-      const std::function<void(size_t)>& before);
 
  private:
   // Enqueues a fill of the L2, which runs for tens of microseconds: by its end all that follows is

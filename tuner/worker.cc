@@ -13,11 +13,14 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "kernels/status_macros.h"
+#include "runtime/clock_probe.h"
 #include "runtime/cubin_cache.h"
+#include "runtime/nvml.h"
 #include "tuner/frame.h"
 #include "tuner/gpu_evaluator.h"
 #include "tuner/worker_messages.h"
@@ -79,10 +82,28 @@ class Worker {
       hello.device = gpu_->device();
       hello.driver = gpu_->driver_version();
       hello.policy = gpu_->policy().Text();
+      hello.notes = StartWitnesses();
     }
     internal::Reply reply;
     *reply.mutable_hello() = ToMessage(hello);
     return Send(reply);
+  }
+
+  // What tells how the card did beside the samples. Without it a time is as good, and its row says
+  // less.
+  std::vector<std::string> StartWitnesses() {
+    std::vector<std::string> notes;
+    const absl::StatusOr<Cubin> probe = CompileCached(*cache_, *tools_.nvrtc, ClockProbeSource(),
+                                                      ArchName(gpu_->device().compute_capability));
+    const absl::Status clock = probe.ok() ? gpu_->UseClockProbe(*probe) : probe.status();
+    if (!clock.ok()) {
+      notes.push_back(absl::StrFormat("the SM clock is not counted: %s", clock.message()));
+    }
+    if (DriverVersionText().empty()) {
+      notes.push_back(
+          "NVML does not answer: clocks, power, temperature and throttling are unknown");
+    }
+    return notes;
   }
 
   absl::Status HandleCompile(const internal::Compile& request) {

@@ -37,6 +37,7 @@ struct WorkerHello {
   DeviceSpec device;  // of a worker that measures, as are the rest
   std::string driver;
   std::string policy;
+  std::vector<std::string> notes;  // what its rows will lack, and why
 };
 
 // Not thread-safe. Every call may return Unavailable, with how the child ended; then it is of no

@@ -63,6 +63,9 @@ class WorkerEvaluator : public Evaluator {
 
   const std::shared_ptr<CompilePool>& pool() const { return pool_; }
 
+  // What the rows will lack on this machine, and why; a sentence each.
+  const std::vector<std::string>& notes() const { return hello_.notes; }
+
   // Where the time went since the start. What is left of the total went into the caller's own work:
   // search, store, and having no more to do.
   struct Usage {

@@ -86,6 +86,7 @@ internal::Hello ToMessage(const WorkerHello& hello) {
   *message.mutable_device() = ToProto(hello.device);
   message.set_driver(hello.driver);
   message.set_policy(hello.policy);
+  message.mutable_notes()->Add(hello.notes.begin(), hello.notes.end());
   return message;
 }
 
@@ -94,6 +95,7 @@ absl::StatusOr<WorkerHello> FromMessage(const internal::Hello& message) {
   hello.nvrtc = message.nvrtc();
   hello.driver = message.driver();
   hello.policy = message.policy();
+  hello.notes.assign(message.notes().begin(), message.notes().end());
   if (!message.device().name().empty()) {
     ASSIGN_OR_RETURN(hello.device, FromProto(message.device(), "device"));
   }

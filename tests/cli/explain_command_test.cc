@@ -105,6 +105,40 @@ TEST_F(ExplainTest, FinalistsAreThoseOfTheWinnersSweepTheFastestFirst) {
   EXPECT_THAT(Explain({key_}).out, HasSubstr("hot µs"));
 }
 
+TEST_F(ExplainTest, HowTheCardDidInTheFinalIsSaid) {
+  AppendSweep();
+  EXPECT_THAT(Explain({key_}).out, HasSubstr("card       512 W, 61 °C\n"));
+  Record finalist = Trial(64, Effort::kFinal, 50);
+  auto& m = std::get<Measurement>(finalist.row);
+  m.sm_clock_mhz = 1754.6;
+  m.clocks.throttle = "power_cap";
+  m.unsteady_rounds = 2;
+  const std::string db = folder_.File("other.db");
+  OpenStore(db, OpenMode::kReadWrite)
+      .value()
+      ->Append({{finalist, NewRecord(WinnerFor(SmallProblem(64)))}})
+      .value();
+  const CliResult text = RunCli(kExplainCommand, {"--db", db, key_});
+  EXPECT_THAT(text.out, HasSubstr("card     SMs at 1755 MHz, 512 W, 61 °C, held down by "
+                                  "power_cap, 2 rounds in which that kept changing\n"));
+  const Json json = Json::parse(RunCli(kExplainCommand, {"--db", db, key_, "--json"}).out);
+  EXPECT_EQ(json[0]["finalists"][0]["throttle"], "power_cap");
+  EXPECT_EQ(json[0]["finalists"][0]["unsteady_rounds"], 2);
+}
+
+TEST_F(ExplainTest, FinalistsOfAMixHaveTheirTimeOnEachRouting) {
+  const Problem mix = ProblemOf("forward/bf16/plain/e8/t64x2/n1024/k512/softmax+zipf");
+  Measurement finalist = MeasurementFor(mix);
+  finalist.routing_us = {48, 52.5};
+  Append({NewRecord(finalist), NewRecord(WinnerFor(mix))});
+  const CliResult text = Explain({ProblemKey(mix)});
+  EXPECT_THAT(text.out, HasSubstr("softmax 48.00, zipf 52.50"));
+  const Json json = Json::parse(Explain({ProblemKey(mix), "--json"}).out);
+  EXPECT_EQ(json[0]["finalists"][0]["routing_us"], Json({48, 52.5}));
+  AppendSweep();
+  EXPECT_THAT(Explain({key_}).out, Not(HasSubstr("by routing"))) << "where there is one alone";
+}
+
 TEST_F(ExplainTest, FailuresAreCountedByClassOncePerConfig) {
   Append({Failure(256, Outcome::kTimeout, "older"), Failure(64, Outcome::kCrash, "passed since")});
   AppendSweep();

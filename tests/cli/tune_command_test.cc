@@ -54,6 +54,16 @@ TEST_F(TuneTest, AProblemIsTunedOnTheGpuKeptAndAnswered) {
   EXPECT_EQ(Json::parse(answer.out)["source"], "measured");
 }
 
+TEST_F(TuneTest, TheExpectedCostIsSaidBeforeItBegins) {
+  const CliResult first = Tune({"--problem", key_, "--budget", "3"});
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  EXPECT_THAT(first.out, AllOf(HasSubstr("1 problem, "), HasSubstr("; about 3 trials\nabout "),
+                               HasSubstr("(assumed)")));
+  EXPECT_LT(first.out.find("about 3 trials"), first.out.find("[1/1]"));
+  const CliResult again = Tune({"--problem", key_, "--budget", "3"});
+  EXPECT_THAT(again.out, HasSubstr(", 3 of them known; about 0 trials\n"));
+}
+
 TEST_F(TuneTest, ASecondRunMeasuresNothingAgain) {
   ASSERT_EQ(Tune({"--problem", key_, "--budget", "3"}).exit_code, 0);
   const size_t before = Log().records.size();

@@ -18,6 +18,8 @@
 
 namespace moetune::fake_cuda {
 
+constexpr double kSmClockMhz = 1500;  // of every fictional GPU
+
 struct FakeContext {
   int ordinal = 0;
   int references = 0;

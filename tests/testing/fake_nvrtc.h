@@ -32,6 +32,7 @@ struct FakeKernel {
   Shape kind;  // op, dtypes and fusions; no sizes
   ArgTypes types;
   std::string arch;
+  bool clock_probe = false;  // it is no candidate's, but kernels/device/clock_probe.cuh
 
   bool operator==(const FakeKernel&) const = default;
 };

@@ -83,6 +83,7 @@ absl::Status ReadLine(const std::string& line, FakeScript& script,
 }  // namespace
 
 bool FakeMatch::Matches(const Candidate& candidate) const {
+  if (candidate.family == nullptr) return false;  // of no family: the clock probe
   if (!family.empty() && family != candidate.family->name) return false;
   return std::ranges::all_of(config.entries(), [&](const Config::Entry& entry) {
     const Config::Values* values = candidate.config.Find(entry.first);

@@ -24,7 +24,10 @@ constexpr Policy kPolicy = {.flush_bytes = 4096, .flush_l2_times = 0, .idle_gap 
 struct Bench {
   explicit Bench(const FakeScript& script = {}, const Policy& policy = kPolicy)
       : nvrtc(script), cuda(script) {
-    evaluator = GpuEvaluator::Create(cuda.api(), cache, "13.0", {.policy = policy}).value();
+    const auto reasons = [this](int) { return throttling ? throttling() : 0; };
+    evaluator =
+        GpuEvaluator::Create(cuda.api(), cache, "13.0", {.policy = policy, .throttling = reasons})
+            .value();
   }
 
   absl::Status Measure(const std::vector<Candidate>& candidates, Effort effort,
@@ -49,6 +52,7 @@ struct Bench {
   FakeCuda cuda;
   TempFolder folder;
   CubinCache cache = CubinCache::Open(folder.path()).value();
+  std::function<uint32_t()> throttling;
   std::unique_ptr<GpuEvaluator> evaluator;
   std::vector<std::optional<Trial>> trials;
   std::vector<Step> steps;
@@ -142,6 +146,32 @@ TEST(GpuEvaluator, ABackToBackTimeIsCheap) {
   }
 }
 
+TEST(GpuEvaluator, AFinalTellsTheClockOfItsSamplesWhereThereIsAProbe) {
+  Bench bench(TimesOf(100, 180, 140));
+  ASSERT_TRUE(bench.Measure({kGood}, Effort::kFinal).ok());
+  EXPECT_EQ(bench.trials[0]->measurement.sm_clock_mhz, 0);
+  const Cubin probe = Compile(bench.nvrtc.api(), ClockProbeSource(), "sm_90a").value();
+  ASSERT_TRUE(bench.evaluator->UseClockProbe(probe).ok());
+  ASSERT_TRUE(bench.Measure({kGood}, Effort::kFinal).ok());
+  EXPECT_NEAR(bench.trials[0]->measurement.sm_clock_mhz, fake_cuda::kSmClockMhz, 0.1);
+  EXPECT_NEAR(bench.trials[0]->measurement.time_us, 100, 1e-3) << "as without a probe";
+}
+
+TEST(GpuEvaluator, ThrottlingThatKeepsChangingIsFlaggedInTheRow) {
+  Bench bench(TimesOf(100, 180, 140));
+  bench.throttling = [reasons = uint32_t{4}]() mutable { return reasons ^= 0x24; };
+  ASSERT_TRUE(bench.Measure({kGood, kOther}, Effort::kShort).ok());
+  EXPECT_EQ(bench.trials[0]->samples_us.size(), 10u);
+  EXPECT_EQ(bench.trials[0]->measurement.unsteady_rounds, 0) << "nobody watches a short list";
+  ASSERT_TRUE(bench.Measure({kGood, kOther}, Effort::kFinal).ok());
+  for (int i : {0, 1}) {
+    const Measurement& m = bench.trials[i]->measurement;
+    EXPECT_EQ(m.samples, 25);
+    EXPECT_EQ(m.unsteady_rounds, 25);
+    EXPECT_EQ(m.clocks.throttle, "power_cap+hot");
+  }
+}
+
 TEST(GpuEvaluator, LongLaunchesAreSampledLess) {
   Bench bench(TimesOf(3000, 3100, 3200));
   ASSERT_TRUE(bench.Measure({kGood, kOther}, Effort::kFinal).ok());
@@ -187,6 +217,8 @@ TEST(GpuEvaluator, AMixIsVerifiedAndTimedOnEachOfItsRoutings) {
   EXPECT_NEAR(bench.trials[1]->measurement.time_us, 140, 1e-3);
   ASSERT_TRUE(bench.Measure({kGood, kOther}, Effort::kFinal, {}, mix).ok());
   EXPECT_EQ(bench.trials[0]->samples_us.size(), 3 * 25u);
+  ASSERT_EQ(bench.trials[1]->measurement.routing_us.size(), 3u);
+  for (const double us : bench.trials[1]->measurement.routing_us) EXPECT_NEAR(us, 140, 1e-3);
   EXPECT_NEAR(bench.trials[0]->measurement.time_us, 100, 1e-3);
   EXPECT_NEAR(bench.trials[1]->measurement.time_us, 140, 1e-3);
 }

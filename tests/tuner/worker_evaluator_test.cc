@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "runtime/nvml.h"
+#include "tests/testing/fake_machine.h"
 #include "tests/tuner/fake_workers.h"
 #include "tuner/search_strategy.h"
 
@@ -55,7 +57,18 @@ TEST(WorkerEvaluator, ATrialIsNamedInFull) {
 TEST(WorkerEvaluator, WhatAFinalTakesBesideTheTimeComesFromTheChild) {
   const FakeWorkers workers({.times = {{42, {}}}});
   const auto evaluator = StartOn(workers);
-  EXPECT_NEAR(MeasureOne(*evaluator, kGood, Effort::kFinal).measurement.hot_us, 42, 1e-3);
+  const Measurement m = MeasureOne(*evaluator, kGood, Effort::kFinal).measurement;
+  EXPECT_NEAR(m.hot_us, 42, 1e-3);
+  EXPECT_NEAR(m.sm_clock_mhz, fake_cuda::kSmClockMhz, 0.1);
+}
+
+TEST(WorkerEvaluator, WithoutNvmlThereIsANoteAndNoError) {
+  if (!DriverVersionText().empty()) GTEST_SKIP() << "NVML is here";
+  const FakeWorkers workers;
+  const auto evaluator = StartOn(workers);
+  ASSERT_EQ(evaluator->notes().size(), 1u);
+  EXPECT_THAT(evaluator->notes()[0], HasSubstr("NVML does not answer"));
+  EXPECT_EQ(MeasureOne(*evaluator, kGood).measurement.outcome, Outcome::kOk);
 }
 
 // Every way in which a candidate can fail, what it is recorded as, and what the reason speaks of.

@@ -1,0 +1,115 @@
+#include "tuner/cost_estimate.h"
+
+#include <gmock/gmock.h>
+
+#include "tests/tuner/sweep_fixture.h"
+
+namespace moetune {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class CostEstimateTest : public SweepTest {
+ protected:
+  CostEstimate Estimate(const SweepOptions& options, const std::vector<Problem>& problems,
+                        const std::vector<Record>& records = {}) {
+    return EstimateCost(problems, options, evaluator_, /*devices=*/1, /*processes=*/2, records)
+        .value();
+  }
+
+  // A sweep of `trials` probes that took so many seconds, each kernel compiled in `compile_ms`.
+  static std::vector<Record> PastSweep(int trials, double seconds, double compile_ms) {
+    Sweep sweep = StartedSweep();
+    std::vector<Record> records = {NewRecord(sweep)};
+    for (int i = 0; i < trials; ++i) {
+      Measurement trial = MeasurementFor(SmallProblem(64));
+      trial.config = ReferenceConfig(i);
+      trial.effort = Effort::kProbe;
+      trial.compile_ms = compile_ms;
+      records.push_back(NewRecord(trial));
+    }
+    sweep.state = SweepState::kFinished;
+    sweep.at += static_cast<int64_t>(seconds * 1e6);
+    records.push_back(NewRecord(sweep));
+    return records;
+  }
+};
+
+TEST_F(CostEstimateTest, WithoutPastSweepsItSaysThatItAssumes) {
+  const CostEstimate cost = Estimate({}, {problem_, SmallProblem(65)});
+  EXPECT_EQ(cost.candidates, cost.trials);
+  EXPECT_GT(cost.candidates, ranked_.size());
+  EXPECT_GT(cost.compiling, 0);
+  EXPECT_GT(cost.measuring, 0);
+  EXPECT_THAT(CostText(cost),
+              AllOf(HasSubstr("2 problems"), HasSubstr("1.0 s each (assumed)"),
+                    HasSubstr("0.06 s a trial (assumed)"), Not(HasSubstr("a problem,"))));
+}
+
+TEST_F(CostEstimateTest, AKernelIsCompiledOnceForAllProblems) {
+  const CostEstimate one = Estimate({}, {problem_});
+  EXPECT_EQ(one.kernels, ranked_.size());
+  const CostEstimate two = Estimate({}, {problem_, problem_});
+  EXPECT_EQ(two.trials, 2 * one.trials);
+  EXPECT_EQ(two.kernels, one.kernels);
+}
+
+TEST_F(CostEstimateTest, ABudgetAndAStrategyThatEndsByItselfBoundTheTrials) {
+  EXPECT_EQ(Estimate({.budget = 3}, {problem_}).trials, 3u);
+  const CostAssumptions few = {.trials_of_a_problem = 7};
+  const auto estimate = [&](const SweepOptions& options) {
+    return EstimateCost({{problem_}}, options, evaluator_, 1, 1, {}, few).value();
+  };
+  EXPECT_EQ(estimate({.strategy = "auto"}).trials, 7u);
+  EXPECT_THAT(CostText(estimate({.strategy = "auto"})), HasSubstr("7 a problem, assumed"));
+  EXPECT_EQ(estimate({.strategy = "local"}).trials, ranked_.size());
+  EXPECT_EQ(estimate({.strategy = "auto", .budget = 9}).trials, 9u);
+}
+
+TEST_F(CostEstimateTest, WhatTheStoreHoldsIsNotMeasuredAgain) {
+  Run({problem_}, {.budget = 5});
+  const std::vector<Record> records = store_->Scan(0).value().records;
+  const CostEstimate cost = Estimate({}, {problem_}, records);
+  EXPECT_EQ(cost.known, 5u);
+  EXPECT_EQ(cost.trials, ranked_.size() - 5);
+  EXPECT_THAT(CostText(cost), HasSubstr("5 of them known"));
+  EXPECT_EQ(Estimate({.budget = 5}, {problem_}, records).trials, 0u);
+  EXPECT_EQ(Estimate({.fresh = true}, {problem_}, records).known, 0u);
+}
+
+TEST_F(CostEstimateTest, PastSweepsOfTheDeviceGiveTheRates) {
+  const std::vector<Record> records = PastSweep(50, 100, 3000);
+  const CostEstimate cost = Estimate({}, {problem_}, records);
+  EXPECT_DOUBLE_EQ(cost.trial_seconds.value, 2);
+  EXPECT_DOUBLE_EQ(cost.compile_seconds.value, 3);
+  EXPECT_DOUBLE_EQ(cost.measuring, 2.0 * static_cast<double>(cost.trials));
+  EXPECT_DOUBLE_EQ(cost.compiling, 3.0 * static_cast<double>(cost.kernels) / 2);
+  EXPECT_DOUBLE_EQ(cost.trials_of_a_problem.value, 50) << "of the same strategy";
+  EXPECT_THAT(CostText(cost), HasSubstr("2.00 s a trial (as in 1 past sweep)"));
+  evaluator_.spec = Fable75();
+  EXPECT_EQ(Estimate({}, {problem_}, records).trial_seconds.from, 0u);
+}
+
+TEST_F(CostEstimateTest, SweepsThatAreShortOrWereCutOffTellNothing) {
+  EXPECT_EQ(Estimate({}, {problem_}, PastSweep(10, 100, 3000)).trial_seconds.from, 0u);
+  std::vector<Record> cut_off = PastSweep(50, 100, 3000);
+  cut_off.pop_back();
+  EXPECT_EQ(Estimate({}, {problem_}, cut_off).trial_seconds.from, 0u);
+}
+
+TEST_F(CostEstimateTest, AKernelThatWasFoundInTheCacheTellsNothingOfCompiling) {
+  EXPECT_EQ(Estimate({}, {problem_}, PastSweep(50, 100, 0.5)).compile_seconds.from, 0u);
+}
+
+TEST_F(CostEstimateTest, DevicesShareTheTrialsAndProcessesTheCompiles) {
+  const auto estimate = [&](size_t devices, size_t processes) {
+    return EstimateCost({{problem_}}, {}, evaluator_, devices, processes, {}).value();
+  };
+  EXPECT_DOUBLE_EQ(estimate(2, 8).measuring, estimate(1, 1).measuring / 2);
+  EXPECT_DOUBLE_EQ(estimate(2, 8).compiling, estimate(1, 1).compiling / 8);
+}
+
+}  // namespace
+}  // namespace moetune
