@@ -40,6 +40,7 @@ struct TuneOptions {
   std::string shard;
   std::string strategy = "auto";
   std::string families;
+  bool known = false;
   int64_t budget = 0;
   std::string time_limit;
   bool fresh = false;
@@ -64,6 +65,9 @@ void AddOptions(Options& options, TuneOptions& tune) {
                "each with a database of its own (moetune merge)");
   options.Text("families", "LIST", &tune.families,
                "candidates of these kernel families alone, beside the default (default: all)");
+  options.Flag("known", &tune.known,
+               "only configs that the database has seen run with the same op, dtype and fusions: "
+               "nothing but defaults is compiled, so many more problems are tuned in the time");
   std::vector<std::string> names;
   for (const StrategyEntry& entry : Strategies()) names.emplace_back(entry.name);
   options.Text("strategy", "NAME", &tune.strategy,
@@ -150,6 +154,7 @@ absl::StatusOr<SweepOptions> ReadSweepOptions(const TuneOptions& tune,
     ASSIGN_OR_RETURN(const Family* family, FindFamily(name));
     sweep.families.push_back(family);
   }
+  sweep.known = tune.known;
   sweep.budget = static_cast<int>(tune.budget);
   if (!tune.time_limit.empty() && !absl::ParseDuration(tune.time_limit, &sweep.time_limit)) {
     return absl::InvalidArgumentError(absl::StrFormat(

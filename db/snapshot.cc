@@ -68,6 +68,7 @@ struct Snapshot::Index {
   // The winner of another shape, measured on `from`, that beat its default and is nearest among
   // those legal on `device`. Ties go to the routing asked for, then to the lexically first key.
   Match Neighbour(const Problem& asked, size_t from, const DeviceSpec& device) const {
+    constexpr double kReach = 2;  // log2 units; further off the default is the better guess
     Match best;
     const auto before = [&](const Entry& a, const Entry& b) {
       const Problem& p = a.winner->problem;
@@ -86,7 +87,8 @@ struct Snapshot::Index {
                      (distance == best.distance && !before(entry, *best.entry)))) {
           continue;
         }
-        if (winner.Speedup() > 1 && IsLegal(*entry.family, asked, winner.config, device)) {
+        if (distance <= kReach && winner.Speedup() > 1 &&
+            IsLegal(*entry.family, asked, winner.config, device)) {
           best = {&entry, distance};
         }
       }

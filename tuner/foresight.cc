@@ -26,10 +26,21 @@ void Foresee(const std::stop_token& stop, const std::vector<Problem>& problems,
 
 }  // namespace
 
+std::vector<Candidate> CandidatesOf(const Problem& problem, const SweepOptions& options,
+                                    const DeviceSpec& device, const SweepHistory& history) {
+  std::vector<Candidate> candidates = RankCandidates(problem, device, options.families);
+  if (!options.known || candidates.empty()) return candidates;
+  const Candidate standard = candidates.front();
+  std::erase_if(candidates, [&](const Candidate& candidate) {
+    return candidate != standard && !history.Runs(problem.shape, candidate);
+  });
+  return candidates;
+}
+
 std::vector<Candidate> LikelyTrials(const Problem& problem, const SweepOptions& options,
                                     const StrategyEntry& strategy, const DeviceSpec& device,
                                     const SweepHistory& history) {
-  const std::vector<Candidate> ranked = RankCandidates(problem, device, options.families);
+  const std::vector<Candidate> ranked = CandidatesOf(problem, options, device, history);
   std::vector<Candidate> likely;
   const auto add = [&](const Candidate& candidate) {
     const bool done =

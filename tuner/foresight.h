@@ -15,6 +15,11 @@
 
 namespace moetune {
 
+// What a sweep may try of a problem, in the cost model's order: the default first, and of the
+// others those that its options allow.
+std::vector<Candidate> CandidatesOf(const Problem& problem, const SweepOptions& options,
+                                    const DeviceSpec& device, const SweepHistory& history);
+
 // What a search of `problem` is likely to try, and has not tried yet, the likeliest first: exactly
 // its trials where it does not learn; else the default, what won like problems, and the order of
 // the cost model.

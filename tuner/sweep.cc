@@ -48,7 +48,7 @@ class ProblemSweep {
         run_(run),
         evaluator_(evaluator),
         store_(run.store),
-        candidates_(RankCandidates(problem, evaluator.device(), run.options.families)),
+        candidates_(CandidatesOf(problem, run.options, evaluator.device(), run.history)),
         tried_(candidates_.size(), false),
         times_(candidates_.size()) {
     for (size_t i = 0; i < candidates_.size(); ++i) failed_before_ += FailedElsewhere(i) ? 1 : 0;

@@ -47,6 +47,9 @@ class SweepHistory {
   // null when there is none, or its kernel has failed since.
   const Winner* StandingWinner(const Problem& problem) const;
 
+  // True when this kernel passed, in whichever problem.
+  bool Runs(const Shape& shape, const Candidate& candidate) const;
+
   // True when this kernel was compiled before the problem's first trial, so that it need not be
   // waited for.
   bool CompiledBefore(const Problem& problem, const Candidate& candidate) const;

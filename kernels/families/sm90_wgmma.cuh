@@ -95,6 +95,7 @@ class Consumer {
   __device__ __forceinline__ void Multiply(Accumulators& acc, int steps, Targets& targets) {
     PinRegisters<N / 2>(acc);
     int held = -1;  // stage of the product under way
+#pragma unroll 1  // there is a copy of the loop for each width: unrolled it takes twice the compile
     for (int step = 0; step < steps; ++step) {
       const unsigned stage = shared_.stages + ring_.stage * kStageBytes;
       BarrierWait(shared_.full + ring_.stage * 8, ring_.parity);

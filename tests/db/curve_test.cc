@@ -43,13 +43,22 @@ TEST(Axis, OfBracketingRowCountsTheNearerInLogSpaceAnswers) {
             ProblemKey(SmallProblem(1024)));
 }
 
-TEST(Axis, BeyondTheEndsTheEndAnswers) {
+TEST(Axis, BeyondTheEndsTheEndAnswersUpToTwiceOrHalfItsRows) {
   const Curve curve = CurveOf({WinnerFor(SmallProblem(16)), WinnerFor(SmallProblem(64))});
-  EXPECT_EQ(KeyOf(curve.measured.Bucket(SmallProblem(1), Fiction100())),
+  EXPECT_EQ(KeyOf(curve.measured.Bucket(SmallProblem(8), Fiction100())),
             ProblemKey(SmallProblem(16)));
-  const Match above = curve.measured.Bucket(SmallProblem(1 << 20), Fiction100());
+  EXPECT_FALSE(curve.measured.Bucket(SmallProblem(7), Fiction100()));
+  const Match above = curve.measured.Bucket(SmallProblem(128), Fiction100());
   EXPECT_EQ(KeyOf(above), ProblemKey(SmallProblem(64)));
-  EXPECT_DOUBLE_EQ(above.distance, 14);
+  EXPECT_DOUBLE_EQ(above.distance, 1);
+  EXPECT_FALSE(curve.measured.Bucket(SmallProblem(1 << 20), Fiction100()));
+}
+
+TEST(Axis, FarFromBothSidesNeitherAnswers) {
+  const Curve curve = CurveOf({WinnerFor(SmallProblem(16)), WinnerFor(SmallProblem(16384))});
+  EXPECT_EQ(KeyOf(curve.measured.Bucket(SmallProblem(64), Fiction100())),
+            ProblemKey(SmallProblem(16)));
+  EXPECT_FALSE(curve.measured.Bucket(SmallProblem(512), Fiction100()));
 }
 
 TEST(Axis, AnEmptyOneHasNothing) {

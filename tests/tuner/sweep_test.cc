@@ -32,6 +32,20 @@ TEST_F(SweepTest, OfChosenFamiliesOnlyTheDefaultIsOfAnother) {
   EXPECT_TRUE(default_measured);
 }
 
+TEST_F(SweepTest, WithKnownConfigsAloneNoOtherIsTriedButTheDefault) {
+  Run({problem_}, {.strategy = "random", .budget = 7});
+  const std::vector<Candidate> known = evaluator_.Measured(Effort::kProbe);
+  const Problem next = SmallProblem(65);
+  Run({next}, {.known = true});
+  const Candidate standard = *DefaultCandidate(next, evaluator_.device());
+  const std::vector<Candidate> probed = evaluator_.Measured(Effort::kProbe);
+  EXPECT_GE(probed.size(), known.size());
+  for (const Candidate& candidate : probed) {
+    EXPECT_TRUE(candidate == standard || std::ranges::find(known, candidate) != known.end())
+        << candidate.config.Text();
+  }
+}
+
 TEST_F(SweepTest, FindsTheFastestOfAllConfigs) {
   const Candidate& best = ranked_[ranked_.size() / 2];
   evaluator_.time_us = [&](const Problem&, const Candidate& candidate) {
