@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "db/clocks.h"
 #include "kernels/config.h"
 #include "kernels/device_spec.h"
 #include "kernels/problem.h"
@@ -45,16 +46,6 @@ absl::StatusOr<Outcome> ParseOutcome(std::string_view text);
 enum class Effort : uint8_t { kEstimate, kProbe, kShort, kFinal };
 std::string_view EffortName(Effort effort);
 absl::StatusOr<Effort> ParseEffort(std::string_view text);
-
-// State of the card beside the samples, from NVML; zero where unknown.
-struct Clocks {
-  int sm_mhz = 0;
-  int memory_mhz = 0;
-  double power_watts = 0;
-  int temperature_c = 0;
-  std::string throttle;  // why the clock was held down, "power_cap+hot"; empty: it was not
-  bool operator==(const Clocks&) const = default;
-};
 
 struct Measurement {
   std::string sweep;  // UUID of its Sweep row

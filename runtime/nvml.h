@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-#include "db/record.h"
+#include "db/clocks.h"
 
 namespace moetune {
 

@@ -82,6 +82,7 @@ absl::StatusOr<std::vector<Trial>> FakeEvaluator::Measure(const Problem& problem
         }
       }
       m.time_us = GeometricMean(times);
+      if (effort == Effort::kFinal && hot_us) m.hot_us = hot_us(candidate);
       if (effort == Effort::kFinal && times.size() > 1) m.routing_us = times;
       m.samples = static_cast<int>(trial.samples_us.size());
     } else {

@@ -20,6 +20,7 @@ class FakeEvaluator : public Evaluator {
   // What a candidate does, on each routing of a problem. The default: one µs for each row of its
   // tile.
   std::function<double(const Problem&, const Candidate&)> time_us;
+  std::function<double(const Candidate&)> hot_us;  // back to back; default: unknown
   std::function<Outcome(const Problem&, const Candidate&)> outcome;
   std::function<absl::Status(const Problem&, Effort)> failure;  // of a whole Measure
 

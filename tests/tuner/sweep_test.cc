@@ -99,6 +99,19 @@ TEST_F(SweepTest, TheFinalIsOneMeasureOfTheFinalistsAndTheDefault) {
   EXPECT_EQ(evaluator_.Measured(Effort::kShort).size(), 32u) << "the short list";
 }
 
+TEST_F(SweepTest, OfEquallyFastFinalistsTheBestBackToBackWins) {
+  const Candidate pair[] = {ranked_[3], ranked_[5]};
+  evaluator_.time_us = [&](const Problem&, const Candidate& candidate) {
+    return std::ranges::find(pair, candidate) == std::end(pair) ? 70.0 : 50.0;
+  };
+  for (const Candidate& best : pair) {
+    evaluator_.hot_us = [&](const Candidate& candidate) { return candidate == best ? 40 : 45; };
+    const Winner winner = Run({problem_}, {.fresh = true}).at(0);
+    EXPECT_EQ(winner.config, best.config);
+    EXPECT_THAT(winner.reason, HasSubstr("the fastest back to back"));
+  }
+}
+
 TEST_F(SweepTest, HopelessConfigsAreNotMeasuredAgain) {
   evaluator_.time_us = [&](const Problem&, const Candidate& candidate) {
     return candidate == ranked_[1] ? 100.0 : 160.0;
