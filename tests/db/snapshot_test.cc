@@ -144,8 +144,14 @@ TEST(Snapshot, ANeighbourThatLostToItsDefaultIsNotServed) {
   Log log;
   log.Add({Timed(WinnerOf("forward/bf16/plain/e8/t16x2/n2048/k512/softmax"), 100)});
   EXPECT_EQ(log.Lookup(SmallProblem(16)).tier, Tier::kDefault);
+  log.Add({WinnerOf("forward/bf16/plain/e8/t16x2/n4096/k512/softmax")});
+  EXPECT_EQ(KeyOf(log.Lookup(SmallProblem(16))), "forward/bf16/plain/e8/t16x2/n4096/k512/softmax");
+}
+
+TEST(Snapshot, ANeighbourFarOffIsNotServed) {
+  Log log;
   log.Add({WinnerOf("forward/bf16/plain/e8/t16x2/n65536/k512/softmax")});
-  EXPECT_EQ(KeyOf(log.Lookup(SmallProblem(16))), "forward/bf16/plain/e8/t16x2/n65536/k512/softmax");
+  EXPECT_EQ(log.Lookup(SmallProblem(16)).tier, Tier::kDefault);
 }
 
 TEST(Snapshot, NeighboursEquallyNearAreTakenInTheOrderOfTheirKeys) {
