@@ -28,7 +28,8 @@ struct Plan {
   int64_t grid[3] = {1, 1, 1};  // CTAs; any zero means that nothing is launched
   int threads = 0;              // per CTA
   int64_t dynamic_shared_bytes = 0;
-  int64_t combine_ctas = 0;  // of kCombineThreads; 0: no such launch
+  int64_t combine_ctas = 0;   // of kCombineThreads; 0: no such launch
+  int operand_alignment = 1;  // x and w begin at multiples of so many bytes
   TensorView w, x;  // of those arguments: with a rank, the entry's second parameter is TensorMaps
 };
 

@@ -17,6 +17,17 @@ std::string CandidateText(const Candidate& candidate) {
   return absl::StrFormat("%s %s", candidate.family->name, candidate.config.Text());
 }
 
+// Of an operand, before a kernel faults on it.
+absl::Status CheckAlignment(const char* name, const void* operand, const Plan& plan,
+                            const Candidate& candidate) {
+  if (reinterpret_cast<uintptr_t>(operand) % static_cast<uintptr_t>(plan.operand_alignment) == 0) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrFormat("%s at %p does not begin at a multiple of %d bytes, as %s takes it", name,
+                      operand, plan.operand_alignment, candidate.family->name));
+}
+
 }  // namespace
 
 absl::StatusOr<LoadedKernel> LoadedKernel::Load(const Context& context, const Cubin& cubin,
@@ -77,6 +88,8 @@ LoadedKernel& LoadedKernel::operator=(LoadedKernel&& other) noexcept {
 absl::Status LoadedKernel::Launch(const Problem& problem, const MoeArgs& args,
                                   CUstream_st* stream) const {
   const Plan plan = candidate_.family->plan(problem, candidate_.config, device_, facts_);
+  RETURN_IF_ERROR(CheckAlignment("x", args.x, plan, candidate_));
+  RETURN_IF_ERROR(CheckAlignment("w", args.w, plan, candidate_));
   RETURN_IF_ERROR(Enqueue(function_, plan, args, stream));
   const Plan combine = {.grid = {plan.combine_ctas, 1, 1}, .threads = kCombineThreads};
   return Enqueue(combine_, combine, args, stream);

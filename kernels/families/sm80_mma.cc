@@ -112,6 +112,7 @@ Plan MakePlan(const Problem& problem, const Config& config, const DeviceSpec& de
   Plan plan;
   plan.threads = static_cast<int>(p.threads());
   plan.dynamic_shared_bytes = p.shared_bytes();
+  plan.operand_alignment = 16;
   const int resident =
       facts.resident_ctas > 0 ? facts.resident_ctas : ResidentCtas(device, plan, facts.registers);
   const int64_t tiles =

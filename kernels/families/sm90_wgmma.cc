@@ -167,6 +167,7 @@ Plan MakePlan(const Problem& problem, const Config& config, const DeviceSpec& de
   Plan plan;
   plan.threads = static_cast<int>(p.threads());
   plan.dynamic_shared_bytes = p.SharedBytes(shape, p.stages);
+  plan.operand_alignment = 16;
   const int64_t clusters = std::min(MostTiles(problem, p), device.sm_count / p.cluster);
   plan.grid[0] = clusters * p.cluster;
   if (shape.Has(kCombine)) plan.combine_ctas = CombineCtas(problem.tokens, shape.n);

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "kernels/cost_model.h"
 #include "kernels/registry.h"
 #include "tests/testing/fake_cuda.h"
 #include "tests/testing/fake_nvrtc.h"
@@ -120,6 +121,20 @@ TEST_F(KernelTest, OneCubinServesEverySize) {
     ASSERT_TRUE(kernel->Launch(problem, run->args(), stream_.get()).ok());
     EXPECT_EQ(run->CheckOutput(), absl::OkStatus()) << sizes;
   }
+}
+
+TEST_F(KernelTest, AnOperandThatTheFamilyCannotReadIsRefusedAndNamed) {
+  const Candidate candidate = *DefaultCandidate(kProblem, context_.device());
+  ASSERT_NE(candidate.family->name, "reference");
+  const absl::StatusOr<LoadedKernel> kernel = Load(kProblem, {}, candidate);
+  const auto run = ForwardCase::Create(driver_, kProblem);
+  ASSERT_TRUE(kernel.ok() && run.ok()) << kernel.status();
+  MoeArgs args = run->args();
+  args.w = static_cast<const char*>(args.w) + 2;
+  const absl::Status status = kernel->Launch(kProblem, args, stream_.get());
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(status.ToString(), HasSubstr("w at 0x"));
+  EXPECT_THAT(status.ToString(), HasSubstr("multiple of 16 bytes"));
 }
 
 TEST_F(KernelTest, ZeroRowsLaunchNothing) {
