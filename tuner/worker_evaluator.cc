@@ -61,7 +61,7 @@ absl::StatusOr<std::unique_ptr<WorkerEvaluator>> WorkerEvaluator::Start(WorkerOp
   const WorkerOptions& given = evaluator->options_;
   evaluator->started_ = absl::Now();
   RETURN_IF_ERROR(evaluator->StartChild());
-  const WorkerHello& hello = evaluator->hello_;
+  const WorkerHello& hello = evaluator->hello_ = evaluator->child_->hello();
   evaluator->environments_ = EnvironmentsOf(hello.driver, hello.nvrtc, hello.policy);
   evaluator->arch_ = ArchName(hello.device.compute_capability);
   evaluator->pool_ = given.pool;
@@ -83,7 +83,6 @@ absl::Status WorkerEvaluator::StartChild() {
                                                 .histograms = options_.histograms,
                                                 .as_peers = options_.as_peers},
                                                kStartLimit));
-  hello_ = child_->hello();
   return absl::OkStatus();
 }
 

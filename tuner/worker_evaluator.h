@@ -101,7 +101,8 @@ class WorkerEvaluator : public Evaluator {
   bool Blame(Request& request, Step step, const absl::Status& end);
 
   const WorkerOptions options_;
-  WorkerHello hello_;
+  WorkerHello
+      hello_;  // of the first child; other threads ask for the device while one is restarted
   std::map<std::string_view, Environment> environments_;
   std::string arch_;
   std::shared_ptr<CompilePool> pool_;
