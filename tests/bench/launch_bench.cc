@@ -15,7 +15,7 @@ Problem Qwen(int64_t tokens) {
 }
 
 MoeArgs ArgsOf(const Problem& problem) {
-  static char memory;
+  alignas(16) static char memory;
   const Shape& shape = problem.shape;
   return {.x = &memory,
           .w = &memory,

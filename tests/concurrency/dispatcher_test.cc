@@ -16,7 +16,7 @@ namespace {
 
 // Arguments that nobody looks into: the driver's launch only counts.
 MoeArgs ArgsOf(const Problem& problem) {
-  static char memory;
+  alignas(16) static char memory;
   const Shape& shape = problem.shape;
   return {.x = &memory,
           .w = &memory,
