@@ -18,10 +18,13 @@ constexpr std::array<double, 16> kLoadQuantiles = {0.35, 0.45, 0.53, 0.60, 0.66,
                                                    0.92, 0.99, 1.07, 1.17, 1.29, 1.44, 1.68, 2.48};
 
 constexpr double kLaunchUs = 3.0;        // an empty kernel, timed with events
-constexpr double kLatencyUs = 0.8;       // of device memory under load
-constexpr double kL2OverMemory = 2.5;    // L2 bandwidth over that of memory
-constexpr double kNotHidden = 0.1;       // of the shorter of compute and memory, by the longer
+constexpr double kRoundTripUs = 0.3;     // of a pipeline to memory, as far as others do not hide it
+constexpr double kL2OverMemory = 2.3;    // L2 bandwidth over that of memory
+constexpr double kNotHidden = 0.2;       // of compute, memory and L2, by the longest of them
 constexpr double kTileOverheadUs = 1.0;  // prologue, epilogue and barriers of one tile
+constexpr double kLastTile = 0.3;        // of an SM's last tile of W, while others have ended
+constexpr double kHalfLines = 1.5;       // reading half a cache line at a time over whole ones
+constexpr int kLineBytes = 128;
 
 int MaxThreadsPerSm(int compute_capability) {
   switch (compute_capability) {
@@ -66,6 +69,13 @@ Work ExpectedWork(const Problem& problem, const Tile& tile) {
   return {work.touched_experts * share, work.row_tiles * share, work.rows_made * share};
 }
 
+// Rounds of tiles, as many at once as `turns` says. Routed experts' tiles differ: the CTA that
+// ends last had the larger ones, about a tile more than its share.
+double Waves(const Problem& problem, double turns) {
+  if (problem.routing.kinds == kBalanced) return std::ceil(turns);
+  return turns <= 1 ? 1 : turns + 1;
+}
+
 }  // namespace
 
 int ResidentCtas(const DeviceSpec& device, const Plan& plan, int registers_per_thread) {
@@ -101,24 +111,30 @@ double EstimateUs(const Problem& problem, const Candidate& candidate, const Devi
   const double resident = std::min<double>(
       known.resident_ctas > 0 ? known.resident_ctas : ResidentCtas(device, plan, known.registers),
       std::ceil(tiles / sms));
-  const double waves = std::ceil(tiles / (sms * resident));
+  const double waves = Waves(problem, tiles / (sms * resident));
 
   const double sm_tflops = family.tflops(candidate.config, device) / sms;
   const double made_m = work.rows_made / work.row_tiles;
-  const double tile_us = 2 * made_m * n * k / (sm_tflops * 1e6) + kTileOverheadUs;
+  const double tile_us =
+      2 * made_m * n * k / (sm_tflops * 1e6) + (tile.stored_aside ? 0 : kTileOverheadUs);
   const double compute_us = waves * resident * tile_us;
 
   const int bytes = DtypeBytes(shape.dtype);
+  const double l2_bytes_per_us = device.copy_gbps * kL2OverMemory * 1e3;
+  const double l2_us = tiles * (std::min(m, made_m) + n) * k * bytes / l2_bytes_per_us;
+
+  // Rows of X come from L2; memory is waited for by the rows of W. Each tile fills its pipeline
+  // k / tile.k times, so deeper ones wait less often, and ends with nothing but itself to read:
+  // that goes at an SM's share of L2, and wide tiles end late.
   const double memory_bytes = OpOf(shape.op).bytes(problem, std::llround(work.touched_experts));
-  const double l2_bytes = tiles * (m + n) * k * bytes;
-  // Little's law: the bandwidth that the loads in flight can sustain.
-  const double in_flight =
-      std::min(tiles, sms * resident) * (m + n) * static_cast<double>(tile.k) * bytes;
-  const double reachable_gbps = std::min(device.copy_gbps, in_flight / (kLatencyUs * 1e3));
-  const double memory_us = std::max(memory_bytes / (reachable_gbps * 1e3),
-                                    l2_bytes / (device.copy_gbps * kL2OverMemory * 1e3));
-  double us =
-      kLaunchUs + std::max(compute_us, memory_us) + kNotHidden * std::min(compute_us, memory_us);
+  const double lines = tile.run_k > 0 && tile.run_k * bytes < kLineBytes ? kHalfLines : 1;
+  const double round_trips = waves * std::max(1.0, k / static_cast<double>(tile.k));
+  const double last_us = resident * n * k * bytes * sms / l2_bytes_per_us;
+  const double memory_us = lines * memory_bytes / (device.copy_gbps * 1e3) +
+                           kRoundTripUs * round_trips + kLastTile * last_us;
+
+  const double longest_us = std::max({compute_us, memory_us, l2_us});
+  double us = kLaunchUs + longest_us + kNotHidden * (compute_us + memory_us + l2_us - longest_us);
   if (plan.combine_ctas > 0) {  // the workspace is written and read
     const auto workspace_bytes = static_cast<double>(WorkspaceBytes(problem));
     us += kLaunchUs + 2 * workspace_bytes / (device.copy_gbps * 1e3);

@@ -38,6 +38,8 @@ struct Tile {
   int64_t m = 0, n = 0, k = 0;  // k: that are under way at once
   int64_t step_m = 0;  // rows are made in multiples of it and split evenly over tiles; 0: all m are
   int64_t ctas = 1;    // that make it together
+  int64_t run_k = 0;   // columns of a row that are read in one go; 0: whole cache lines
+  bool stored_aside = false;  // while the next one is multiplied
 };
 
 struct Family {

@@ -124,7 +124,7 @@ Plan MakePlan(const Problem& problem, const Config& config, const DeviceSpec& de
 
 Tile TileOf(const Config& config) {
   const Parameters p(config);
-  return {p.block_m, p.block_n, p.block_k * (p.stages - 1)};
+  return {.m = p.block_m, .n = p.block_n, .k = p.block_k * (p.stages - 1), .run_k = p.block_k};
 }
 
 // The tensor cores' rate under mma.sync, less what reading fragments from shared memory takes: 128

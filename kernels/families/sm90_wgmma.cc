@@ -186,8 +186,10 @@ Tile TileOf(const Config& config) {
   return {.m = p.block_m * p.cluster,
           .n = p.block_n,
           .k = p.block_k * (p.stages - 1),
-          .step_m = p.block_m < 64 ? p.block_m : p.block_m / 4 * p.cluster,
-          .ctas = p.cluster};
+          .step_m = std::min(p.block_m, p.tail_step) * p.cluster,
+          .ctas = p.cluster,
+          .run_k = p.block_k,
+          .stored_aside = p.pingpong != 0};
 }
 
 // The tensor cores' rate, less what reading operands from shared memory takes: 128 bytes a clock,
@@ -198,9 +200,7 @@ double Tflops(const Config& config, const DeviceSpec& device) {
   const auto tokens = static_cast<double>(p.block_m);
   const double mma_clocks = blocks * 64 * tokens * 16 / 2048;
   const double shared_clocks = blocks * (64 + tokens) * 32 / 128;
-  const double l2_clocks = static_cast<double>(p.block_n / p.cluster + p.block_m) * 32 / 40 /
-                           static_cast<double>(p.groups());
-  const double fed = std::max({mma_clocks, shared_clocks, l2_clocks});
+  const double fed = std::max(mma_clocks, shared_clocks);
   return 0.95 * device.matrix_tflops * mma_clocks / fed;
 }
 
