@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/strings/str_format.h"
 #include "gmock/gmock.h"
 #include "kernels/registry.h"
 #include "tests/testing/fictional_devices.h"
@@ -203,6 +204,63 @@ TEST(DefaultCandidate, IsOnTensorCoresWhereTheyCanTakeTheProblem) {
       EXPECT_EQ(DefaultCandidate(problem, known.spec)->family->name == "reference", reference)
           << ProblemKey(problem) << " on " << known.alias;
     }
+  }
+}
+
+// Qwen3 with few tokens: memory's time, whichever config.
+constexpr std::string_view kMemoryBound = "forward/bf16/gather/e128/t64x8/n1536/k2048";
+
+double WgmmaUs(std::string_view key, std::string_view config) {
+  const Candidate candidate = {FindFamily("sm90_wgmma").value(), ParseConfig(config).value()};
+  return EstimateUs(Parse(key), candidate, FindKnownDevice("h100").value(), nullptr);
+}
+
+TEST(EstimateUs, AMemoryBoundProblemPrefersDeepPipelines) {
+  const auto us = [](std::string_view stages) {
+    return WgmmaUs(kMemoryBound,
+                   absl::StrFormat("along_n=0 block_m=64 block_n=128 cluster=1 consumers=2 "
+                                   "pingpong=0 sort=0 tail_step=16 %s",
+                                   stages));
+  };
+  EXPECT_LT(us("block_k=128 stages=4"), us("block_k=64 stages=6"));
+  EXPECT_LT(us("block_k=64 stages=8"), us("block_k=64 stages=4"));
+}
+
+TEST(EstimateUs, AMemoryBoundProblemPrefersWholeCacheLines) {
+  const auto us = [](int64_t block_k, int64_t stages, const DeviceSpec& device) {
+    const Config config = {{"block_k", block_k}, {"block_m", 16},  {"block_n", 128},
+                           {"group_m", 1},       {"skip_tail", 0}, {"stages", stages},
+                           {"swap_ab", 1},       {"warps_m", 1},   {"warps_n", 4}};
+    return EstimateUs(Parse(kMemoryBound), {FindFamily("sm80_mma").value(), config}, device,
+                      nullptr);
+  };
+  for (const std::string_view device : {"a100", "h100"}) {
+    const DeviceSpec spec = FindKnownDevice(device).value();
+    EXPECT_LT(us(64, 3, spec), 0.9 * us(32, 5, spec)) << "as many bytes under way on " << device;
+  }
+}
+
+TEST(EstimateUs, AStoreBesideTheNextTileCostsNothing) {
+  const std::string_view key = "forward/bf16/plain/e128/t16384x8/n2048/k768";
+  const auto us = [&](int pingpong) {
+    return WgmmaUs(key, absl::StrFormat("along_n=0 block_k=64 block_m=160 block_n=128 cluster=2 "
+                                        "consumers=2 pingpong=%d sort=0 stages=5 tail_step=16",
+                                        pingpong));
+  };
+  EXPECT_LT(us(1), us(0));
+}
+
+TEST(DefaultCandidate, IsNarrowForFewTokensAndAWideClusterForMany) {
+  for (const std::string_view device : {"h100", "h200"}) {
+    const DeviceSpec spec = FindKnownDevice(device).value();
+    const Config few = DefaultCandidate(Parse(kMemoryBound), spec)->config;
+    EXPECT_LE(few.Get("block_m"), 64) << device;
+    EXPECT_LE(few.Get("block_n"), 128) << "wide tiles end late on " << device;
+    EXPECT_EQ(few.Get("cluster"), 1) << device;
+    const Config many =
+        DefaultCandidate(Parse("forward/bf16/gather/e16/t16384x1/n16384/k5120"), spec)->config;
+    EXPECT_EQ(many.Get("cluster"), 2) << "the two share L2's reads on " << device;
+    EXPECT_GE(many.Get("block_m") * many.Get("block_n"), 192 * 192) << device;
   }
 }
 
