@@ -266,6 +266,34 @@ TEST_F(SweepTest, AnEvaluatorThatCannotGoOnEndsTheSweepWithItsError) {
   EXPECT_THAT(std::string(winners.status().message()), HasSubstr("fell off the bus"));
 }
 
+// A disk that is full for the batch with this number, and no other.
+class FullDisk : public Store {
+ public:
+  FullDisk(Store& store, size_t full_at) : store_(store), full_at_(full_at) {}
+  absl::StatusOr<int> Append(std::span<const Record> batch) override {
+    if (batches_++ == full_at_) return absl::ResourceExhaustedError("the disk is full");
+    return store_.Append(batch);
+  }
+  absl::StatusOr<ScanResult> Scan(int64_t since, const ScanFilter& filter) override {
+    return store_.Scan(since, filter);
+  }
+  absl::Status Close() override { return store_.Close(); }
+
+ private:
+  Store& store_;
+  const size_t full_at_;
+  size_t batches_ = 0;
+};
+
+TEST_F(SweepTest, ATrialThatCannotBeStoredEndsTheSweepAlsoWhereItIsTheLast) {
+  evaluator_.outcome = [](const Problem&, const Candidate&) { return Outcome::kWrongResult; };
+  for (const size_t batch : {size_t{1}, ranked_.size()}) {  // batch 0 begins the sweep
+    FullDisk disk(*store_, batch);
+    const auto winners = RunSweep({problem_}, {.fresh = true}, disk, evaluator_, recorder_);
+    EXPECT_THAT(std::string(winners.status().message()), HasSubstr("the disk is full"));
+  }
+}
+
 TEST_F(SweepTest, ADeviceThatNoFamilyRunsOnIsSaid) {
   evaluator_.spec = Relic30();
   EXPECT_TRUE(Run({problem_}).empty());
