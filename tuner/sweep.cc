@@ -362,6 +362,7 @@ absl::StatusOr<std::vector<Winner>> RunSweep(const std::vector<Problem>& problem
              NewUuid(),
              options.now() + options.time_limit};
   known.clear();
+  ExpectDefaults(problems, options, evaluators[0]->device(), run.history);
 
   RETURN_IF_ERROR(RecordSweep(run, SweepState::kStarted));
   std::vector<std::optional<Winner>> found(problems.size());

@@ -46,6 +46,17 @@ TEST_F(SweepTest, WithKnownConfigsAloneNoOtherIsTriedButTheDefault) {
   }
 }
 
+TEST_F(SweepTest, WithKnownConfigsAloneASecondRunFindsNothingToDo) {
+  const std::vector<Problem> problems = {SmallProblem(1), SmallProblem(8192)};
+  const auto standard = [&](size_t i) { return *DefaultCandidate(problems[i], evaluator_.spec); };
+  ASSERT_NE(standard(0), standard(1));
+  Run(problems, {.known = true});
+  EXPECT_EQ(recorder_.planned, (std::vector<size_t>{2, 2})) << "either tries both defaults";
+  Run(problems, {.known = true});
+  EXPECT_EQ(recorder_.measured, 0);
+  EXPECT_EQ(recorder_.winners_recalled, 2);
+}
+
 TEST_F(SweepTest, FindsTheFastestOfAllConfigs) {
   const Candidate& best = ranked_[ranked_.size() / 2];
   evaluator_.time_us = [&](const Problem&, const Candidate& candidate) {
