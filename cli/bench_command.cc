@@ -121,6 +121,7 @@ absl::Status ChooseOfFamily(const Known& known, const Evaluator& evaluator, Benc
     const auto& m = std::get<Measurement>(record.row);
     const bool fits = m.problem == row.problem && m.family == known.family->name &&
                       m.device.name == evaluator.device().name && m.outcome == Outcome::kOk &&
+                      m.effort != Effort::kEstimate &&
                       m.environment.kernel_fingerprint == fingerprint;
     if (fits && (best == nullptr || rank(m) < rank(*best))) best = &m;
   }

@@ -51,10 +51,11 @@ Match Axis::Bucket(const Problem& asked, const DeviceSpec& device) const {
   if (rows_.empty()) return {};
   const bool between = rows_.front() <= asked.rows && asked.rows <= rows_.back();
   const size_t nearest = NearestLog(rows_, asked.rows);
-  if (LogDistance(rows_[nearest], asked.rows) > (between ? kReachBetween : kReachBeyond)) return {};
+  const double reach = between ? kReachBetween : kReachBeyond;
   const size_t other = rows_[nearest] < asked.rows ? nearest + 1 : nearest - 1;
   for (const size_t i : {nearest, other}) {
     if (i >= rows_.size()) continue;  // also below the first, where size_t wraps
+    if (LogDistance(rows_[i], asked.rows) > reach) continue;
     const Entry& entry = At(i, asked);
     if (!IsLegal(*entry.family, asked, entry.winner->config, device)) continue;
     return {&entry, rows_[i] == asked.rows ? LogDistance(entry.tokens, asked.tokens)

@@ -44,9 +44,9 @@ class Axis {
   Match Exact(const Problem& asked) const;
 
   // Of the two row counts on either side, the nearer, else the other, whose config is legal for
-  // `asked` on `device`, up to four times as many or as few rows; beyond an end, that end up to
-  // twice. The same rows are nearest of all, also when they
-  // come from another number of tokens (experts that are one rank's share).
+  // `asked` on `device`, either with at most four times as many or as few rows; beyond an end, that
+  // end up to twice or half its rows. The same rows are nearest of all, also when they come from
+  // another number of tokens (experts that are one rank's share).
   Match Bucket(const Problem& asked, const DeviceSpec& device) const;
 
  private:

@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
-#include "kernels/registry.h"
 #include "kernels/status_macros.h"
+#include "tuner/foresight.h"
 #include "tuner/kernel_name.h"
 #include "tuner/search_strategy.h"
 #include "tuner/sweep_history.h"
@@ -97,21 +97,6 @@ PastRates RatesOf(std::span<const Record> records, const DeviceSpec& device,
                assumptions.trials_of_a_problem)};
 }
 
-// As RunSweep takes them, in no order.
-std::vector<Candidate> CandidatesOf(const Problem& problem, const SweepOptions& options,
-                                    const DeviceSpec& device) {
-  std::vector<Candidate> candidates;
-  for (const Family* family : Families()) {
-    if (!options.families.empty() &&
-        std::ranges::find(options.families, family) == options.families.end())
-      continue;
-    for (Config& config : EnumerateLegal(*family, problem, device)) {
-      candidates.push_back({family, std::move(config)});
-    }
-  }
-  return candidates;
-}
-
 // "assumed", or "as in 3 past sweeps".
 std::string RateText(const CostRate& rate, std::string_view of) {
   if (rate.from == 0) return "assumed";
@@ -133,7 +118,8 @@ absl::StatusOr<CostEstimate> EstimateCost(std::span<const Problem> problems,
                                           const CostAssumptions& assumptions) {
   ASSIGN_OR_RETURN(const StrategyEntry* strategy, FindStrategy(options.strategy));
   const PastRates rates = RatesOf(records, evaluator.device(), options.strategy, assumptions);
-  const SweepHistory history(options.fresh ? std::span<const Record>() : records, evaluator);
+  SweepHistory history(options.fresh ? std::span<const Record>() : records, evaluator);
+  ExpectDefaults(problems, options, evaluator.device(), history);
   CostEstimate cost = {.problems = problems.size(),
                        .ends_itself = strategy->ends_itself && options.budget == 0,
                        .trials_of_a_problem = rates.trials_of_a_problem,
@@ -145,7 +131,8 @@ absl::StatusOr<CostEstimate> EstimateCost(std::span<const Problem> problems,
   std::set<std::string> kernels;  // that are not compiled yet
   for (const Problem& problem : problems) {
     size_t known = 0;
-    const std::vector<Candidate> candidates = CandidatesOf(problem, options, evaluator.device());
+    const std::vector<Candidate> candidates =
+        CandidatesOf(problem, options, evaluator.device(), history);
     for (const Candidate& candidate : candidates) {
       if (history.Find(problem, candidate) != nullptr || history.Failed(problem.shape, candidate)) {
         ++known;

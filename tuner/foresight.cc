@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "kernels/cost_model.h"
+
 namespace moetune {
 namespace {
 
@@ -26,13 +28,22 @@ void Foresee(const std::stop_token& stop, const std::vector<Problem>& problems,
 
 }  // namespace
 
+void ExpectDefaults(std::span<const Problem> problems, const SweepOptions& options,
+                    const DeviceSpec& device, SweepHistory& history) {
+  if (!options.known) return;
+  for (const Problem& problem : problems) {
+    const absl::StatusOr<Candidate> standard = DefaultCandidate(problem, device);
+    if (standard.ok()) history.Expect(problem.shape, *standard);
+  }
+}
+
 std::vector<Candidate> CandidatesOf(const Problem& problem, const SweepOptions& options,
                                     const DeviceSpec& device, const SweepHistory& history) {
   std::vector<Candidate> candidates = RankCandidates(problem, device, options.families);
   if (!options.known || candidates.empty()) return candidates;
   const Candidate standard = candidates.front();
   std::erase_if(candidates, [&](const Candidate& candidate) {
-    return candidate != standard && !history.Runs(problem.shape, candidate);
+    return candidate != standard && !history.Knows(problem.shape, candidate);
   });
   return candidates;
 }
@@ -41,25 +52,29 @@ std::vector<Candidate> LikelyTrials(const Problem& problem, const SweepOptions& 
                                     const StrategyEntry& strategy, const DeviceSpec& device,
                                     const SweepHistory& history) {
   const std::vector<Candidate> ranked = CandidatesOf(problem, options, device, history);
+  const size_t most = options.budget == 0 ? ranked.size() : static_cast<size_t>(options.budget);
+  std::vector<bool> taken(ranked.size());
+  size_t trials = 0;
   std::vector<Candidate> likely;
-  const auto add = [&](const Candidate& candidate) {
-    const bool done =
-        history.Failed(problem.shape, candidate) || history.Find(problem, candidate) != nullptr;
-    if (!done) likely.push_back(candidate);
+  const auto add = [&](size_t i) {
+    if (trials >= most || taken[i]) return;
+    taken[i] = true;
+    const bool measured = history.Find(problem, ranked[i]) != nullptr;
+    const bool failed = history.Failed(problem.shape, ranked[i]);
+    if (measured || !failed) ++trials;
+    if (!measured && !failed) likely.push_back(ranked[i]);
   };
-  const size_t most = options.budget == 0
-                          ? ranked.size()
-                          : std::min(ranked.size(), static_cast<size_t>(options.budget));
+  if (!ranked.empty()) add(0);
+  for (const Candidate& winner :
+       history.WinnersNear(problem, static_cast<size_t>(options.warm_start))) {
+    const auto at = std::ranges::find(ranked, winner);
+    if (at != ranked.end()) add(static_cast<size_t>(at - ranked.begin()));
+  }
   if (strategy.learns) {
-    if (!ranked.empty()) add(ranked.front());
-    for (const Candidate& winner :
-         history.WinnersNear(problem, static_cast<size_t>(options.warm_start))) {
-      if (std::ranges::find(ranked, winner) != ranked.end()) add(winner);
-    }
-    for (size_t i = 1; i < most; ++i) add(ranked[i]);
+    for (size_t i = 0; i < ranked.size(); ++i) add(i);
   } else {
     const auto search = strategy.make(ranked, {.seed = options.seed});
-    for (const size_t suggested : search->Suggest(most)) add(ranked[suggested]);
+    for (const size_t suggested : search->Suggest(ranked.size())) add(suggested);
   }
   return likely;
 }

@@ -4,6 +4,7 @@
 #ifndef MOETUNE_TUNER_FORESIGHT_H_
 #define MOETUNE_TUNER_FORESIGHT_H_
 
+#include <span>
 #include <stop_token>
 #include <thread>
 #include <vector>
@@ -15,14 +16,20 @@
 
 namespace moetune {
 
+// Tells `history`, where the options leave only known kernels, that the default of every problem of
+// the sweep will be one. All are told before the first problem begins: what a problem may try does
+// not depend on which others came before it, nor on where a sweep that is resumed was cut short.
+void ExpectDefaults(std::span<const Problem> problems, const SweepOptions& options,
+                    const DeviceSpec& device, SweepHistory& history);
+
 // What a sweep may try of a problem, in the cost model's order: the default first, and of the
-// others those that its options allow.
+// others those that its options allow. Kernels that have failed are among them.
 std::vector<Candidate> CandidatesOf(const Problem& problem, const SweepOptions& options,
                                     const DeviceSpec& device, const SweepHistory& history);
 
-// What a search of `problem` is likely to try, and has not tried yet, the likeliest first: exactly
-// its trials where it does not learn; else the default, what won like problems, and the order of
-// the cost model.
+// What a search of `problem` is likely to try, and has not tried yet, the likeliest first: the
+// default, what won like problems, and then exactly its trials where it does not learn, else the
+// order of the cost model.
 std::vector<Candidate> LikelyTrials(const Problem& problem, const SweepOptions& options,
                                     const StrategyEntry& strategy, const DeviceSpec& device,
                                     const SweepHistory& history);

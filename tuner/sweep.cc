@@ -62,7 +62,16 @@ class ProblemSweep {
     return budget == 0 ? all : std::min(budget, all);
   }
 
+  // However it ends, all that was measured is in the store, or the error says that it is not.
   absl::StatusOr<Tuned> Tune() {
+    absl::StatusOr<Tuned> tuned = FindWinner();
+    RETURN_IF_ERROR(store_.Finish());
+    if (tuned.ok() && !tuned->from_store) run_.history.Add(tuned->winner);
+    return tuned;
+  }
+
+ private:
+  absl::StatusOr<Tuned> FindWinner() {
     if (TrialsPlanned() == 0) return NoWinner();
     RETURN_IF_ERROR(Search());
     RecallOthers();
@@ -73,7 +82,6 @@ class ProblemSweep {
     return Tuned{std::move(winner)};
   }
 
- private:
   absl::Status NoWinner() const {
     if (!candidates_.empty()) {
       return absl::NotFoundError(absl::StrFormat("none of %d configs passed", candidates_.size()));
@@ -283,40 +291,16 @@ class ProblemSweep {
       m.time_us_mad = MedianAbsoluteDeviation(finalists[i].samples_us);
       if (m.effort == Effort::kFinal) batch.push_back(NewRecord(m));
     }
-    Winner winner = MakeWinner(passed[verdict.winner], passed[0], verdict);
+    Winner winner = WinnerRow(passed[verdict.winner].measurement, passed[0].measurement, verdict);
+    const Candidate& proper = candidates_.front();
+    if (proper != finalists[0].candidate) {
+      absl::StrAppendFormat(&winner.reason, "; %s %s, which has failed, is the default proper",
+                            proper.family->name, proper.config.Text());
+    }
     // In one batch: one without the other would be measured again by the next run.
     batch.push_back(NewRecord(winner));
     RETURN_IF_ERROR(Append(batch));
-    RETURN_IF_ERROR(store_.Finish());
-    run_.history.Add(winner);
     return winner;
-  }
-
-  Winner MakeWinner(const Trial& best, const Trial& standard, const Verdict& verdict) const {
-    const Measurement& m = best.measurement;
-    std::string reason = verdict.reason;
-    const Candidate& proper = candidates_.front();
-    if (proper.family->name != standard.measurement.family ||
-        proper.config != standard.measurement.config) {
-      absl::StrAppendFormat(&reason, "; %s %s, which has failed, is the default proper",
-                            proper.family->name, proper.config.Text());
-    }
-    return {.sweep = run_.id,
-            .problem = problem_,
-            .device = m.device,
-            .environment = m.environment,
-            .family = m.family,
-            .config = m.config,
-            .cubin_sha256 = m.cubin_sha256,
-            .estimated = m.effort == Effort::kEstimate,
-            .time_us = verdict.time_us.middle,
-            .time_us_low = verdict.time_us.low,
-            .time_us_high = verdict.time_us.high,
-            .default_family = standard.measurement.family,
-            .default_config = standard.measurement.config,
-            .default_time_us = standard.measurement.time_us,
-            .reason = std::move(reason),
-            .measured_at = m.measured_at};
   }
 
   const Problem& problem_;
@@ -378,6 +362,7 @@ absl::StatusOr<std::vector<Winner>> RunSweep(const std::vector<Problem>& problem
              NewUuid(),
              options.now() + options.time_limit};
   known.clear();
+  ExpectDefaults(problems, options, evaluators[0]->device(), run.history);
 
   RETURN_IF_ERROR(RecordSweep(run, SweepState::kStarted));
   std::vector<std::optional<Winner>> found(problems.size());

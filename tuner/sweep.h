@@ -18,9 +18,9 @@ namespace moetune {
 
 struct SweepOptions {
   std::string strategy = "exhaustive";
-  std::vector<const Family*> families;                   // only theirs, and the default; none: all
-  bool known = false;  // only what the store knows to run in a like problem, and the default
-  int budget = 0;                                        // candidates per problem; 0: all
+  std::vector<const Family*> families;  // only theirs, and the default; none: all
+  bool known = false;  // only kernels that the store knows, and the defaults of the sweep
+  int budget = 0;      // candidates per problem; 0: all
   absl::Duration time_limit = absl::InfiniteDuration();  // no new trial is begun past it
   bool fresh = false;                                    // measure again what the store has already
   uint64_t seed = 1;

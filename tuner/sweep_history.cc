@@ -100,10 +100,15 @@ bool SweepHistory::IsBefore(const Problem& problem, int64_t sequence) const {
   return first == first_sequence_.end() || sequence < first->second;
 }
 
-bool SweepHistory::Runs(const Shape& shape, const Candidate& candidate) const {
+void SweepHistory::Expect(const Shape& shape, const Candidate& candidate) {
+  MutexLock lock(mutex_);
+  expected_.insert(KernelName(shape, candidate.family->name, candidate.config));
+}
+
+bool SweepHistory::Knows(const Shape& shape, const Candidate& candidate) const {
   MutexLock lock(mutex_);
   const std::string kernel = KernelName(shape, candidate.family->name, candidate.config);
-  return compiled_.contains(kernel) && !failed_.contains(kernel);
+  return compiled_.contains(kernel) || expected_.contains(kernel);
 }
 
 bool SweepHistory::CompiledBefore(const Problem& problem, const Candidate& candidate) const {

@@ -47,8 +47,11 @@ class SweepHistory {
   // null when there is none, or its kernel has failed since.
   const Winner* StandingWinner(const Problem& problem) const;
 
-  // True when this kernel passed, in whichever problem.
-  bool Runs(const Shape& shape, const Candidate& candidate) const;
+  // Says that the sweep will compile this kernel in any case.
+  void Expect(const Shape& shape, const Candidate& candidate);
+
+  // True when this kernel was tried, in whichever problem, or is expected.
+  bool Knows(const Shape& shape, const Candidate& candidate) const;
 
   // True when this kernel was compiled before the problem's first trial, so that it need not be
   // waited for.
@@ -80,6 +83,7 @@ class SweepHistory {
   std::map<std::string, KnownTrial> trials_ ABSL_GUARDED_BY(mutex_);  // by problem and candidate
   std::set<std::string> failed_ ABSL_GUARDED_BY(mutex_);              // kernels
   std::map<std::string, int64_t> compiled_ ABSL_GUARDED_BY(mutex_);   // kernels, first row
+  std::set<std::string> expected_ ABSL_GUARDED_BY(mutex_);            // kernels
   // Measured ones of all devices, the newest last.
   std::vector<Chosen> past_winners_ ABSL_GUARDED_BY(mutex_);
 };

@@ -25,4 +25,23 @@ Sweep SweepRow(const std::string& id, const SweepOptions& options, SweepState st
           .at = NowUs()};
 }
 
+Winner WinnerRow(const Measurement& best, const Measurement& standard, const Verdict& verdict) {
+  return {.sweep = best.sweep,
+          .problem = best.problem,
+          .device = best.device,
+          .environment = best.environment,
+          .family = best.family,
+          .config = best.config,
+          .cubin_sha256 = best.cubin_sha256,
+          .estimated = best.effort == Effort::kEstimate,
+          .time_us = verdict.time_us.middle,
+          .time_us_low = verdict.time_us.low,
+          .time_us_high = verdict.time_us.high,
+          .default_family = standard.family,
+          .default_config = standard.config,
+          .default_time_us = standard.time_us,
+          .reason = verdict.reason,
+          .measured_at = best.measured_at};
+}
+
 }  // namespace moetune

@@ -1,4 +1,4 @@
-// The rows that open and close a sweep in the log.
+// The rows of a sweep in the log that are no trials: its beginning and end, and the winners.
 #ifndef MOETUNE_TUNER_SWEEP_ROW_H_
 #define MOETUNE_TUNER_SWEEP_ROW_H_
 
@@ -6,11 +6,15 @@
 
 #include "db/record.h"
 #include "tuner/sweep.h"
+#include "tuner/winner_rule.h"
 
 namespace moetune {
 
 // As of now, on this machine.
 Sweep SweepRow(const std::string& id, const SweepOptions& options, SweepState state);
+
+// Of a final, by the measurements of the best and of the default beside it.
+Winner WinnerRow(const Measurement& best, const Measurement& standard, const Verdict& verdict);
 
 }  // namespace moetune
 

@@ -13,6 +13,9 @@ absl::Status TrailingStore::Append(std::vector<Record> batch) {
   return absl::OkStatus();
 }
 
-absl::Status TrailingStore::Finish() { return last_.valid() ? last_.get() : absl::OkStatus(); }
+absl::Status TrailingStore::Finish() {
+  const absl::Status status = last_.valid() ? last_.get() : absl::OkStatus();
+  return status.ok() ? status : absl::UnavailableError(status.message());
+}
 
 }  // namespace moetune

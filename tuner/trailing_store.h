@@ -11,7 +11,8 @@
 
 namespace moetune {
 
-// Not thread-safe; the store, which is borrowed, is. In the end all is appended.
+// Not thread-safe; the store, which is borrowed, is. In the end all is appended. Errors are those
+// of the store, as Unavailable: a full disk must not pass for a problem that is too large.
 class TrailingStore {
  public:
   explicit TrailingStore(Store& store) : store_(store) {}
@@ -25,7 +26,7 @@ class TrailingStore {
 
  private:
   Store& store_;
-  std::future<absl::Status> last_;  // its destructor waits
+  std::future<absl::Status> last_;  // its destructor waits, and drops an error
 };
 
 }  // namespace moetune

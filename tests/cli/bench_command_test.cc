@@ -143,6 +143,10 @@ TEST_F(BenchTest, OfAFamilyTheFastestMeasuredIsTimed) {
     m.time_us = time_us;
     records.push_back(NewRecord(m));
   }
+  Measurement estimate = std::get<Measurement>(records.front().row);
+  estimate.problem = TinyProblem(14);
+  estimate.effort = Effort::kEstimate;
+  records.push_back(NewRecord(estimate));
   OpenStore(db_, OpenMode::kReadWrite).value()->Append(records).value();
   const CliResult result = Bench({"--problem", key_, "--family", "reference", "--json"});
   ASSERT_EQ(result.exit_code, 0) << result.err;
@@ -155,6 +159,11 @@ TEST_F(BenchTest, OfAFamilyTheFastestMeasuredIsTimed) {
   ASSERT_EQ(unknown.exit_code, 0) << unknown.err;
   EXPECT_EQ(Json::parse(unknown.out)[0]["family"], "sm80_mma");
   EXPECT_EQ(Json::parse(unknown.out)[0]["tier"], "default");
+
+  const CliResult estimated =
+      Bench({"--problem", ProblemKey(TinyProblem(14)), "--family", "reference", "--json"});
+  ASSERT_EQ(estimated.exit_code, 0) << estimated.err;
+  EXPECT_EQ(Json::parse(estimated.out)[0]["tier"], "default") << "an estimate is no measurement";
 }
 
 class WrongWinnerTest : public BenchTest {

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "absl/strings/str_format.h"
+#include "kernels/cost_model.h"
+#include "kernels/space.h"
 #include "tests/testing/records.h"
 
 namespace moetune {
@@ -83,6 +85,20 @@ TEST(Axis, ABucketWhoseConfigIsIllegalForTheProblemLeavesItToTheOtherSide) {
   EXPECT_EQ(config(kLimit - (1 << 19)), small_tiles.config);
   EXPECT_EQ(config(kLimit), large_tiles.config);
   EXPECT_FALSE(CurveOf({small_tiles}).measured.Bucket(problem(kLimit), Fiction100()));
+}
+
+TEST(Axis, TheOtherSideAnswersFromNoFurtherAwayThanTheNearer) {
+  Winner near = WinnerFor(SmallProblem(16));
+  const Candidate mma = DefaultCandidate(near.problem, Fiction100()).value();
+  ASSERT_FALSE(IsLegal(*mma.family, near.problem, mma.config, Fable75()));
+  near.family = mma.family->name;
+  near.config = mma.config;
+  const auto other_side = [&](int64_t tokens) {
+    const Curve curve = CurveOf({near, WinnerFor(SmallProblem(tokens))});
+    return KeyOf(curve.measured.Bucket(SmallProblem(17), Fable75()));
+  };
+  EXPECT_EQ(other_side(68), ProblemKey(SmallProblem(68)));
+  EXPECT_EQ(other_side(69), "nothing");
 }
 
 TEST(Axis, ADeviceThatNoConfigIsLegalOnGetsNothing) {

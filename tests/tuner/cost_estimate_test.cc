@@ -79,6 +79,15 @@ TEST_F(CostEstimateTest, WhatTheStoreHoldsIsNotMeasuredAgain) {
   EXPECT_EQ(Estimate({.fresh = true}, {problem_}, records).known, 0u);
 }
 
+TEST_F(CostEstimateTest, OfKnownKernelsAloneTheOthersAreNoCandidates) {
+  Run({problem_}, {.budget = 5});
+  const std::vector<Record> records = store_->Scan(0).value().records;
+  const CostEstimate cost = Estimate({.known = true}, {SmallProblem(65)}, records);
+  EXPECT_GE(cost.candidates, 5u);
+  EXPECT_LE(cost.candidates, 6u) << "the five, and the default";
+  EXPECT_LE(cost.kernels, 1u);
+}
+
 TEST_F(CostEstimateTest, PastSweepsOfTheDeviceGiveTheRates) {
   const std::vector<Record> records = PastSweep(50, 100, 3000);
   const CostEstimate cost = Estimate({}, {problem_}, records);

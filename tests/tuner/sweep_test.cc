@@ -46,6 +46,17 @@ TEST_F(SweepTest, WithKnownConfigsAloneNoOtherIsTriedButTheDefault) {
   }
 }
 
+TEST_F(SweepTest, WithKnownConfigsAloneASecondRunFindsNothingToDo) {
+  const std::vector<Problem> problems = {SmallProblem(1), SmallProblem(8192)};
+  const auto standard = [&](size_t i) { return *DefaultCandidate(problems[i], evaluator_.spec); };
+  ASSERT_NE(standard(0), standard(1));
+  Run(problems, {.known = true});
+  EXPECT_EQ(recorder_.planned, (std::vector<size_t>{2, 2})) << "either tries both defaults";
+  Run(problems, {.known = true});
+  EXPECT_EQ(recorder_.measured, 0);
+  EXPECT_EQ(recorder_.winners_recalled, 2);
+}
+
 TEST_F(SweepTest, FindsTheFastestOfAllConfigs) {
   const Candidate& best = ranked_[ranked_.size() / 2];
   evaluator_.time_us = [&](const Problem&, const Candidate& candidate) {
@@ -264,6 +275,34 @@ TEST_F(SweepTest, AnEvaluatorThatCannotGoOnEndsTheSweepWithItsError) {
   };
   const auto winners = RunSweep({problem_}, {}, *store_, evaluator_, recorder_);
   EXPECT_THAT(std::string(winners.status().message()), HasSubstr("fell off the bus"));
+}
+
+// A disk that is full for the batch with this number, and no other.
+class FullDisk : public Store {
+ public:
+  FullDisk(Store& store, size_t full_at) : store_(store), full_at_(full_at) {}
+  absl::StatusOr<int> Append(std::span<const Record> batch) override {
+    if (batches_++ == full_at_) return absl::ResourceExhaustedError("the disk is full");
+    return store_.Append(batch);
+  }
+  absl::StatusOr<ScanResult> Scan(int64_t since, const ScanFilter& filter) override {
+    return store_.Scan(since, filter);
+  }
+  absl::Status Close() override { return store_.Close(); }
+
+ private:
+  Store& store_;
+  const size_t full_at_;
+  size_t batches_ = 0;
+};
+
+TEST_F(SweepTest, ATrialThatCannotBeStoredEndsTheSweepAlsoWhereItIsTheLast) {
+  evaluator_.outcome = [](const Problem&, const Candidate&) { return Outcome::kWrongResult; };
+  for (const size_t batch : {size_t{1}, ranked_.size()}) {  // batch 0 begins the sweep
+    FullDisk disk(*store_, batch);
+    const auto winners = RunSweep({problem_}, {.fresh = true}, disk, evaluator_, recorder_);
+    EXPECT_THAT(std::string(winners.status().message()), HasSubstr("the disk is full"));
+  }
 }
 
 TEST_F(SweepTest, ADeviceThatNoFamilyRunsOnIsSaid) {
