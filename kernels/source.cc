@@ -92,8 +92,11 @@ std::string StripComments(std::string_view text) {
   return stripped;
 }
 
-std::string FamilyFingerprint(const Family& family, std::span<const EmbeddedFile> files) {
-  std::vector<std::string_view> reached = {family.source};
+namespace {
+
+// Of the text at `path` and all that it includes.
+std::string TextFingerprint(std::string_view path, std::span<const EmbeddedFile> files) {
+  std::vector<std::string_view> reached = {path};
   std::string text;
   for (size_t i = 0; i < reached.size(); ++i) {  // grows as includes are found
     for (const EmbeddedFile& file : files) {
@@ -103,6 +106,16 @@ std::string FamilyFingerprint(const Family& family, std::span<const EmbeddedFile
     }
   }
   return Sha256Hex(text);
+}
+
+}  // namespace
+
+std::string FamilyFingerprint(const Family& family, std::span<const EmbeddedFile> files) {
+  return TextFingerprint(family.source, files);
+}
+
+Source PlainSource(std::string_view path) {
+  return {.path = path, .options = {}, .fingerprint = TextFingerprint(path, EmbeddedFiles())};
 }
 
 namespace {

@@ -39,6 +39,9 @@ struct Source {
 // do not enter.
 Source MakeSource(const Shape& shape, const Candidate& candidate, const ArgTypes& types = {});
 
+// The source of a text that is no family's: without options.
+Source PlainSource(std::string_view path);
+
 // Hex SHA-256 of a family's text and the device headers it includes, comments and blank lines
 // stripped: the version of the kernel that a stored measurement belongs to.
 std::string FamilyFingerprint(const Family& family,

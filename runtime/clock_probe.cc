@@ -2,11 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <string_view>
 #include <utility>
 #include <vector>
 
-#include "kernels/sha256.h"
 #include "kernels/status_macros.h"
 
 namespace moetune {
@@ -17,8 +15,6 @@ struct ClockProbeArgs {
   DeviceAddress readings;
 };
 
-constexpr std::string_view kPath = "kernels/device/clock_probe.cuh";
-
 // An idle device spreads them over as many SMs, the same ones as a rule. One would be enough; of
 // several the odd one out does not matter.
 constexpr size_t kCtas = 8;
@@ -27,10 +23,7 @@ using Readings = std::array<ClockReading, kCtas>;
 
 }  // namespace
 
-Source ClockProbeSource() {
-  const auto file = std::ranges::find(EmbeddedFiles(), kPath, &EmbeddedFile::path);
-  return {.path = kPath, .options = {}, .fingerprint = Sha256Hex(file->text)};
-}
+Source ClockProbeSource() { return PlainSource("kernels/device/clock_probe.cuh"); }
 
 double SmClockMhz(std::span<const ClockReading> before, std::span<const ClockReading> after) {
   std::vector<double> clocks;
@@ -47,36 +40,18 @@ double SmClockMhz(std::span<const ClockReading> before, std::span<const ClockRea
 }
 
 absl::StatusOr<ClockProbe> ClockProbe::Load(const Context& context, const Cubin& cubin) {
-  const DriverApi& driver = context.driver();
-  ClockProbe probe(context);
-  ASSIGN_OR_RETURN(probe.readings_, Buffer::Allocate(driver, 2 * sizeof(Readings)));
-  RETURN_IF_ERROR(DriverStatus(driver, driver.module_load(&probe.module_, cubin.image.data()),
-                               "cannot load the clock probe"));
-  RETURN_IF_ERROR(
-      DriverStatus(driver, driver.module_function(&probe.function_, probe.module_, "moe_kernel"),
-                   "cannot find the entry of the clock probe"));
-  return probe;
+  ASSIGN_OR_RETURN(ProbeKernel kernel, ProbeKernel::Load(context, cubin, "clock probe"));
+  ASSIGN_OR_RETURN(Buffer readings, Buffer::Allocate(context.driver(), 2 * sizeof(Readings)));
+  return ClockProbe(std::move(kernel), std::move(readings));
 }
-
-ClockProbe::~ClockProbe() {
-  if (module_ != nullptr) context_->driver().module_unload(module_);
-}
-
-ClockProbe::ClockProbe(ClockProbe&& other) noexcept
-    : context_(other.context_),
-      module_(std::exchange(other.module_, nullptr)),
-      function_(other.function_),
-      readings_(std::move(other.readings_)) {}
 
 absl::Status ClockProbe::Read(size_t place, CUstream_st* stream) const {
   const ClockProbeArgs args = {readings_.address() + place * sizeof(Readings)};
-  const Plan plan = {.grid = {kCtas, 1, 1}, .threads = 1};
-  return DriverStatus(context_->driver(), context_->driver().launch(function_, plan, &args, stream),
-                      "cannot launch the clock probe");
+  return kernel_.Launch({.grid = {kCtas, 1, 1}, .threads = 1}, &args, stream);
 }
 
 absl::StatusOr<double> ClockProbe::SmClock(CUstream_st* stream) const {
-  const DriverApi& driver = context_->driver();
+  const DriverApi& driver = kernel_.context().driver();
   std::array<Readings, 2> readings;
   RETURN_IF_ERROR(
       DriverStatus(driver, driver.stream_synchronize(stream), "cannot wait for the clock probe"));

@@ -5,10 +5,12 @@
 
 #include <cstdint>
 #include <span>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "runtime/compiler.h"
 #include "runtime/device.h"
+#include "runtime/probe_kernel.h"
 
 namespace moetune {
 
@@ -29,9 +31,6 @@ class ClockProbe {
  public:
   // Loads into the current context, which is borrowed. `cubin` is of ClockProbeSource.
   static absl::StatusOr<ClockProbe> Load(const Context& context, const Cubin& cubin);
-  ~ClockProbe();
-  ClockProbe(ClockProbe&& other) noexcept;
-  ClockProbe& operator=(ClockProbe&& other) = delete;
 
   // Enqueue the reading before what is measured, and the one after it: each a few CTAs of one
   // thread, which write less than a kilobyte.
@@ -42,13 +41,12 @@ class ClockProbe {
   absl::StatusOr<double> SmClock(CUstream_st* stream) const;
 
  private:
-  explicit ClockProbe(const Context& context) : context_(&context) {}
+  ClockProbe(ProbeKernel kernel, Buffer readings)
+      : kernel_(std::move(kernel)), readings_(std::move(readings)) {}
   absl::Status Read(size_t place, CUstream_st* stream) const;
 
-  const Context* context_;
-  CUmod_st* module_ = nullptr;
-  CUfunc_st* function_ = nullptr;
-  Buffer readings_;
+  ProbeKernel kernel_;
+  Buffer readings_;  // before, then after
 };
 
 }  // namespace moetune

@@ -3,9 +3,12 @@
 #ifndef MOETUNE_RUNTIME_READ_PROBE_H_
 #define MOETUNE_RUNTIME_READ_PROBE_H_
 
+#include <utility>
+
 #include "absl/status/statusor.h"
 #include "runtime/compiler.h"
 #include "runtime/device.h"
+#include "runtime/probe_kernel.h"
 
 namespace moetune {
 
@@ -16,18 +19,14 @@ class ReadProbe {
  public:
   // Compiles it and loads it into the current context, which is borrowed.
   static absl::StatusOr<ReadProbe> Load(const Context& context, const NvrtcApi& nvrtc);
-  ~ReadProbe();
-  ReadProbe(ReadProbe&& other) noexcept;
-  ReadProbe& operator=(ReadProbe&& other) = delete;
 
   // Enqueues a read of the first `bytes` of the buffer, a multiple of 16; 0: an empty kernel.
   absl::Status Launch(const Buffer& buffer, int64_t bytes, CUstream_st* stream) const;
 
  private:
-  explicit ReadProbe(const Context& context) : context_(&context) {}
-  const Context* context_;
-  CUmod_st* module_ = nullptr;
-  CUfunc_st* function_ = nullptr;
+  explicit ReadProbe(ProbeKernel kernel) : kernel_(std::move(kernel)) {}
+
+  ProbeKernel kernel_;
 };
 
 }  // namespace moetune
