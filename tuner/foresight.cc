@@ -48,6 +48,22 @@ std::vector<Candidate> CandidatesOf(const Problem& problem, const SweepOptions& 
   return candidates;
 }
 
+std::vector<size_t> FirstTrials(const Problem& problem, std::span<const Candidate> candidates,
+                                const SweepOptions& options, const SweepHistory& history) {
+  if (candidates.empty()) return {};
+  std::vector<size_t> first = {0};
+  while (first[0] + 1 < candidates.size() &&
+         history.FailedElsewhere(problem, candidates[first[0]])) {
+    ++first[0];
+  }
+  for (const Candidate& winner :
+       history.WinnersNear(problem, static_cast<size_t>(options.warm_start))) {
+    const auto at = std::ranges::find(candidates, winner);
+    if (at != candidates.end()) first.push_back(static_cast<size_t>(at - candidates.begin()));
+  }
+  return first;
+}
+
 std::vector<Candidate> LikelyTrials(const Problem& problem, const SweepOptions& options,
                                     const StrategyEntry& strategy, const DeviceSpec& device,
                                     const SweepHistory& history) {
@@ -64,12 +80,7 @@ std::vector<Candidate> LikelyTrials(const Problem& problem, const SweepOptions& 
     if (measured || !failed) ++trials;
     if (!measured && !failed) likely.push_back(ranked[i]);
   };
-  if (!ranked.empty()) add(0);
-  for (const Candidate& winner :
-       history.WinnersNear(problem, static_cast<size_t>(options.warm_start))) {
-    const auto at = std::ranges::find(ranked, winner);
-    if (at != ranked.end()) add(static_cast<size_t>(at - ranked.begin()));
-  }
+  for (const size_t first : FirstTrials(problem, ranked, options, history)) add(first);
   if (strategy.learns) {
     for (size_t i = 0; i < ranked.size(); ++i) add(i);
   } else {

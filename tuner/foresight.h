@@ -27,6 +27,11 @@ void ExpectDefaults(std::span<const Problem> problems, const SweepOptions& optio
 std::vector<Candidate> CandidatesOf(const Problem& problem, const SweepOptions& options,
                                     const DeviceSpec& device, const SweepHistory& history);
 
+// The places in `candidates` of what a search begins with: the first of them that has not failed,
+// the default as a rule, and what won like problems.
+std::vector<size_t> FirstTrials(const Problem& problem, std::span<const Candidate> candidates,
+                                const SweepOptions& options, const SweepHistory& history);
+
 // What a search of `problem` is likely to try, and has not tried yet, the likeliest first: the
 // default, what won like problems, and then exactly its trials where it does not learn, else the
 // order of the cost model.

@@ -1,7 +1,5 @@
 #include "tuner/hot_time.h"
 
-#include <numeric>
-
 #include "kernels/status_macros.h"
 #include "tuner/random.h"
 #include "tuner/statistics.h"
@@ -14,12 +12,9 @@ absl::StatusOr<std::vector<double>> HotTimes(Timer& timer, std::span<const Enque
   const Policy& policy = timer.policy();
   const int count = is_long ? policy.long_hot_launches : policy.hot_launches;
   std::vector<std::vector<double>> samples(launches.size());
-  std::vector<size_t> order(launches.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  Random random{seed};
+  RandomOrder order(launches.size(), seed);
   for (int round = 0; round < policy.hot_rounds; ++round) {
-    random.Shuffle(std::span(order));
-    for (const size_t i : order) {
+    for (const size_t i : order.Next()) {
       before(i);
       ASSIGN_OR_RETURN(const double sample, timer.SampleHot(launches[i], count));
       samples[i].push_back(sample);

@@ -6,8 +6,10 @@
 #include <cstdint>
 #include <initializer_list>
 #include <numbers>
+#include <numeric>
 #include <span>
 #include <utility>
+#include <vector>
 
 namespace moetune {
 
@@ -58,6 +60,23 @@ class Random {
   uint64_t state_ = 0;
   float spare_ = 0;
   bool has_spare_ = false;
+};
+
+// The indices below `count`, each time in an order drawn anew.
+class RandomOrder {
+ public:
+  RandomOrder(size_t count, uint64_t seed) : order_(count), random_{seed} {
+    std::iota(order_.begin(), order_.end(), size_t{0});
+  }
+
+  std::span<const size_t> Next() {
+    random_.Shuffle(std::span(order_));
+    return order_;
+  }
+
+ private:
+  std::vector<size_t> order_;
+  Random random_;
 };
 
 }  // namespace moetune

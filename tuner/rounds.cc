@@ -1,7 +1,5 @@
 #include "tuner/rounds.h"
 
-#include <numeric>
-
 #include "absl/time/clock.h"
 #include "kernels/status_macros.h"
 #include "tuner/random.h"
@@ -45,12 +43,10 @@ absl::StatusOr<Rounds> Interleave(Timer& timer, std::span<const Enqueue> launche
   const auto reasons = [&] { return options.throttling ? options.throttling() : 0; };
   Rounds rounds = {.samples_us = std::vector<std::vector<double>>(launches.size())};
   std::vector<std::vector<double>> clocks(launches.size());
-  std::vector<size_t> order(launches.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  Random random{options.seed};
+  RandomOrder random(launches.size(), options.seed);
   uint32_t last = reasons();
   for (int i = 0; i < options.rounds; ++i) {
-    random.Shuffle(std::span(order));
+    const std::span<const size_t> order = random.Next();
     Round round;
     bool steady = false;
     for (int retakes = 0; !steady && retakes <= timer.policy().max_retakes; ++retakes) {

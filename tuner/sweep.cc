@@ -105,8 +105,7 @@ class ProblemSweep {
   }
 
   bool FailedElsewhere(size_t candidate) const {
-    return run_.history.Failed(problem_.shape, candidates_[candidate]) &&
-           Known(candidate) == nullptr;
+    return run_.history.FailedElsewhere(problem_, candidates_[candidate]);
   }
 
   void Recall(size_t candidate, const Measurement& measurement) {
@@ -129,7 +128,7 @@ class ProblemSweep {
   // short takes the same steps again, and goes on as if nothing had happened.
   absl::Status Search() {
     std::deque<size_t> ahead;
-    Enqueue(FirstTrials(), ahead);
+    Enqueue(FirstTrials(problem_, candidates_, run_.options, run_.history), ahead);
     while (trials_ < TrialsPlanned() && (trials_ == 0 || !run_.PastDeadline())) {
       LookAhead(ahead);
       if (ahead.empty()) break;
@@ -141,17 +140,6 @@ class ProblemSweep {
       ahead.pop_front();
     }
     return absl::OkStatus();
-  }
-
-  std::vector<size_t> FirstTrials() const {
-    std::vector<size_t> first = {0};
-    while (first[0] + 1 < candidates_.size() && FailedElsewhere(first[0])) ++first[0];
-    for (const Candidate& winner :
-         run_.history.WinnersNear(problem_, static_cast<size_t>(run_.options.warm_start))) {
-      const auto at = std::ranges::find(candidates_, winner);
-      if (at != candidates_.end()) first.push_back(static_cast<size_t>(at - candidates_.begin()));
-    }
-    return first;
   }
 
   // Compiles run while others are timed. But a search that learns knows more after each trial:

@@ -75,6 +75,10 @@ bool SweepHistory::Failed(const Shape& shape, const Candidate& candidate) const 
   return failed_.contains(KernelName(shape, candidate.family->name, candidate.config));
 }
 
+bool SweepHistory::FailedElsewhere(const Problem& problem, const Candidate& candidate) const {
+  return Failed(problem.shape, candidate) && Find(problem, candidate) == nullptr;
+}
+
 const KnownTrial* SweepHistory::Find(const Problem& problem, const Candidate& candidate) const {
   MutexLock lock(mutex_);
   const auto found = trials_.find(TrialName(problem, candidate.family->name, candidate.config));

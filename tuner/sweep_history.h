@@ -41,6 +41,9 @@ class SweepHistory {
   // in whichever problem.
   bool Failed(const Shape& shape, const Candidate& candidate) const;
 
+  // True when it failed in other problems alone.
+  bool FailedElsewhere(const Problem& problem, const Candidate& candidate) const;
+
   const KnownTrial* Find(const Problem& problem, const Candidate& candidate) const;
 
   // The winner that was chosen when all trials of the problem known from the store had been made;
