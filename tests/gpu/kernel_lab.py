@@ -26,13 +26,9 @@ import subprocess
 import sys
 import time
 
+from models import MODELS
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-MODELS = {  # experts, top_k, hidden, intermediate
-    "qwen3-30b-a3b": (128, 8, 2048, 768),
-    "llama-4-scout": (16, 1, 5120, 8192),
-    "mixtral-8x7b": (8, 2, 4096, 14336),
-    "deepseek-v3": (256, 8, 7168, 2048),
-}
 DEFAULTS = {"along_n": 0, "block_k": 64, "block_m": 128, "block_n": 256, "cluster": 1, "consumers": 2, "pingpong": 0,
             "sort": 0, "tail_step": 16}
 FUSIONS = ["gather", "scatter", "scale", "swiglu", "preact", "combine"]
