@@ -185,7 +185,8 @@ __device__ __forceinline__ void StoreTile(const float (&acc)[kBlocks][BLOCK_M / 
       if (first + kSlab < BLOCK_M) {
 #pragma unroll
         for (int b = 0; b < kBlocks; ++b) {
-          StageTokens<PART>(acc[b], b, first + kSlab, staging + (slab + 1) % 2 * kSlabBytes, weights);
+          StageTokens<PART>(acc[b], b, first + kSlab, staging + (slab + 1) % 2 * kSlabBytes,
+                            weights);
         }
       }
       if (first >= 0) StoreSlab(staging + slab % 2 * kSlabBytes, first, rows - first, to, aligned);

@@ -1,5 +1,5 @@
-// What the parameters of a wgmma kernel make of its CTA: sizes, shared memory, the ring of stages
-// and the order of tiles. Parameters are explained in families/sm90_wgmma.cuh.
+// What the parameters of a wgmma kernel make of its CTA: sizes, shared memory and the ring of
+// stages. Parameters are explained in families/sm90_wgmma.cuh.
 #ifndef MOETUNE_KERNELS_DEVICE_WGMMA_TILE_CUH_
 #define MOETUNE_KERNELS_DEVICE_WGMMA_TILE_CUH_
 
@@ -46,7 +46,7 @@ constexpr int kGroupBarrier = 1;                         // and one more each co
 constexpr int kTurnBarrier = kGroupBarrier + CONSUMERS;  // likewise
 
 // Registers a thread, once the roles have parted.
-constexpr bool kWideConsumers = kBlocks * BLOCK_M / 2 > 96;  // whose accumulators need the most
+constexpr bool kWideConsumers = kBlocks * BLOCK_M / 2 > 96;    // whose accumulators need the most
 constexpr bool kSimpleProducer = !FUSE_GATHER && CLUSTER > 1;  // it neither gathers nor draws tiles
 constexpr int kProducerRegisters = CONSUMERS == 3    ? (FUSE_GATHER ? 56 : 32)
                                    : !kWideConsumers ? 56

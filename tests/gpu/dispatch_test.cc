@@ -4,6 +4,7 @@
 //                   serve` of it, at $MOETUNE_SERVER (HOST:PORT), says
 // DispatchSizes     sizes, dtypes and fusions; offsets that 32 bits do not hold
 // DispatchGraph     a launch that a CUDA graph has captured, replayed with other row counts
+// DispatchStreams   launches on two streams at once
 // DispatchSmall     few launches, which the host checks whole: for compute-sanitizer
 //
 // All but the first are made for each family: --gtest_filter=DispatchGraph.*/sm90_wgmma runs one
@@ -265,6 +266,51 @@ TEST_P(DispatchGraph, ACapturedLaunchServesAnyRowCountsWithinItsBound) {
 }
 
 INSTANTIATE_TEST_SUITE_P(, DispatchGraph, ::testing::ValuesIn(FamilyNames()), NameOf);
+
+// Launches of one kernel on two streams.
+class DispatchStreams : public DispatchFamily {
+ protected:
+  // One whose CTAs draw their tiles, if the family has such.
+  Case DrawingCase() {
+    const Problem problem = ParseProblem("forward/bf16/gather/e6/t384x2/n512/k128").value();
+    std::vector<Candidate> ranked = RankCandidates(problem, context_->device());
+    std::erase_if(ranked, [](const Candidate& c) { return c.family->name != GetParam(); });
+    const auto draws = std::ranges::find_if(ranked, [&](const Candidate& c) {
+      return c.family->plan(problem, c.config, context_->device(), {}).draws_tiles;
+    });
+    Case drawing = {problem, draws == ranked.end() ? ranked.front() : *draws};
+    shop_->Order(problem, drawing.candidate);
+    return drawing;
+  }
+};
+
+TEST_P(DispatchStreams, LaunchesSideBySideTakeNoneOfEachOthersTiles) {
+  const Case drawing = DrawingCase();
+  SCOPED_TRACE(drawing.Text());
+  const auto dispatcher = Open();
+  ASSERT_TRUE(Prepare(*dispatcher, drawing).ok());
+  const absl::StatusOr<Stream> other = Stream::Create(*driver_);
+  ASSERT_TRUE(other.ok()) << other.status();
+  std::vector<ForwardCase> cases;
+  for (uint64_t i = 0; i < 16; ++i) {
+    auto made = ForwardCase::Create(*driver_, drawing.problem, {.seed = Seed() + i});
+    ASSERT_TRUE(made.ok()) << made.status();
+    cases.push_back(*std::move(made));
+  }
+  ASSERT_EQ(driver_->stream_synchronize(nullptr), 0);
+  for (size_t i = 0; i < cases.size(); ++i) {
+    CUstream_st* stream = i % 2 == 0 ? stream_->get() : other->get();
+    ASSERT_TRUE(dispatcher->Launch(drawing.problem.shape, cases[i].args(), stream).ok());
+  }
+  ASSERT_TRUE(stream_->Synchronize().ok());
+  ASSERT_TRUE(other->Synchronize().ok());
+  for (const ForwardCase& each : cases) {
+    const absl::Status status = each.CheckOutput();
+    EXPECT_TRUE(status.ok()) << status;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, DispatchStreams, ::testing::ValuesIn(FamilyNames()), NameOf);
 
 // Problems that the host computes whole: few launches, for the sanitizers.
 class DispatchSmall : public DispatchFamily {
