@@ -46,14 +46,14 @@ constexpr int kGroupBarrier = 1;                         // and one more each co
 constexpr int kTurnBarrier = kGroupBarrier + CONSUMERS;  // likewise
 
 // Registers a thread, once the roles have parted.
-constexpr bool kWideConsumers = kBlocks * BLOCK_M / 2 > 96;    // whose accumulators need the most
+constexpr bool kWideConsumers = kBlocks * BLOCK_M / 2 > 128;   // whose accumulators need the most
 constexpr bool kSimpleProducer = !FUSE_GATHER && CLUSTER > 1;  // it neither gathers nor draws tiles
 constexpr int kProducerRegisters = CONSUMERS == 3    ? (FUSE_GATHER ? 56 : 32)
-                                   : !kWideConsumers ? 56
+                                   : !kWideConsumers ? 72
                                    : kSimpleProducer ? 24
                                                      : 40;
 constexpr int kConsumerRegisters = CONSUMERS == 3    ? (FUSE_GATHER ? 152 : 160)
-                                   : !kWideConsumers ? 224
+                                   : !kWideConsumers ? 216
                                    : kSimpleProducer ? 240
                                                      : 232;
 static_assert(kProducerRegisters + CONSUMERS * kConsumerRegisters <= 512, "of 128 threads each");
