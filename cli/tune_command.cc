@@ -7,6 +7,7 @@
 #include <set>
 #include <thread>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -43,6 +44,7 @@ struct TuneOptions {
   bool known = false;
   int64_t budget = 0;
   std::string time_limit;
+  std::string guard_band = "2";
   bool fresh = false;
   int64_t seed = 1;
   int64_t jobs = std::max(1u, std::thread::hardware_concurrency() - 1);
@@ -75,6 +77,9 @@ void AddOptions(Options& options, TuneOptions& tune) {
   options.Integer("budget", "N", &tune.budget, 0, 1000000,
                   "most candidates per problem (default: no limit; auto ends by itself)");
   options.Text("time-limit", "DURATION", &tune.time_limit, "begin no trial past it: 90s, 15m, 2h");
+  options.Text("guard-band", "PERCENT", &tune.guard_band,
+               "a winner must be surely faster than the default by more than this, and equals "
+               "within it are told apart by their times back to back, 0 to 50 (default: 2)");
   options.Flag("fresh", &tune.fresh, "measure again what the database has already");
   options.Integer("seed", "N", &tune.seed, 0, INT64_MAX, "of data, routing and search");
   options.Integer("jobs", "N", &tune.jobs, 1, 1024, "compile processes in all");
@@ -115,6 +120,14 @@ absl::StatusOr<std::vector<Problem>> TakeShard(const std::string& shard,
   std::vector<Problem> taken;
   for (size_t i = index - 1; i < problems.size(); i += count) taken.push_back(problems[i]);
   return taken;
+}
+
+// A share, of a text in percent.
+absl::StatusOr<double> ParseGuardBand(const std::string& text) {
+  double percent = 0;
+  if (absl::SimpleAtod(text, &percent) && percent >= 0 && percent <= 50) return percent / 100;
+  return absl::InvalidArgumentError(
+      absl::StrFormat("tune: --guard-band '%s' is no percentage from 0 to 50", text));
 }
 
 // "0" or "0,1": each once. None of an estimate.
@@ -160,6 +173,7 @@ absl::StatusOr<SweepOptions> ReadSweepOptions(const TuneOptions& tune,
     return absl::InvalidArgumentError(absl::StrFormat(
         "tune: --time-limit '%s' is no duration; such as 90s, 15m, 2h", tune.time_limit));
   }
+  ASSIGN_OR_RETURN(sweep.guard_band, ParseGuardBand(tune.guard_band));
   sweep.fresh = tune.fresh;
   sweep.seed = static_cast<uint64_t>(tune.seed);
   sweep.version = std::string(Version());

@@ -49,6 +49,8 @@ struct Functions {
   decltype(&cuStreamCreate) stream_create;
   decltype(&cuStreamDestroy) stream_destroy;
   decltype(&cuStreamSynchronize) stream_synchronize;
+  decltype(&cuStreamGetId) stream_id;
+  decltype(&cuStreamIsCapturing) stream_capturing;
   decltype(&cuEventCreate) event_create;
   decltype(&cuEventDestroy) event_destroy;
   decltype(&cuEventRecord) event_record;
@@ -105,6 +107,8 @@ absl::Status FindStreamFunctions(void* library, Functions& f) {
   RETURN_IF_ERROR(Find(library, "cuStreamCreate", f.stream_create));
   RETURN_IF_ERROR(Find(library, "cuStreamDestroy_v2", f.stream_destroy));
   RETURN_IF_ERROR(Find(library, "cuStreamSynchronize", f.stream_synchronize));
+  RETURN_IF_ERROR(Find(library, "cuStreamGetId", f.stream_id));
+  RETURN_IF_ERROR(Find(library, "cuStreamIsCapturing", f.stream_capturing));
   RETURN_IF_ERROR(Find(library, "cuEventCreate", f.event_create));
   RETURN_IF_ERROR(Find(library, "cuEventDestroy_v2", f.event_destroy));
   RETURN_IF_ERROR(Find(library, "cuEventRecord", f.event_record));
@@ -239,11 +243,26 @@ int LaunchPlan(CUfunc_st* function, const Plan& plan, const void* args, CUstream
     if (int code = EncodeMap(plan.w, tensors.w, maps.w)) return code;
     if (int code = EncodeMap(plan.x, tensors.x, maps.x)) return code;
   }
-  void* parameters[] = {const_cast<void*>(args), &maps};  // it takes as many as the function has
+  int queue = plan.tile_queue;
+  void* parameters[] = {const_cast<void*>(args), &maps, &queue};  // as many as the function has
   return Cuda().launch(
       function, static_cast<unsigned>(plan.grid[0]), static_cast<unsigned>(plan.grid[1]),
       static_cast<unsigned>(plan.grid[2]), static_cast<unsigned>(plan.threads), 1, 1,
       static_cast<unsigned>(plan.dynamic_shared_bytes), stream, parameters, nullptr);
+}
+
+int IsCapturing(CUstream_st* stream, bool* capturing) {
+  CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
+  const int code = Cuda().stream_capturing(stream, &status);
+  *capturing = status != CU_STREAM_CAPTURE_STATUS_NONE;
+  return code;
+}
+
+int ReadStreamId(CUstream_st* stream, uint64_t* id) {
+  unsigned long long number = 0;
+  const int code = Cuda().stream_id(stream, &number);
+  *id = number;
+  return code;
 }
 
 int AllowShared(CUfunc_st* function, int64_t bytes) {
@@ -306,6 +325,8 @@ constexpr DriverApi kApi = {
         [](CUstream_st** s) { return int{Cuda().stream_create(s, CU_STREAM_NON_BLOCKING)}; },
     .stream_destroy = [](CUstream_st* s) { return int{Cuda().stream_destroy(s)}; },
     .stream_synchronize = [](CUstream_st* s) { return int{Cuda().stream_synchronize(s)}; },
+    .stream_id = ReadStreamId,
+    .stream_capturing = IsCapturing,
     .event_create = [](CUevent_st** e) { return int{Cuda().event_create(e, CU_EVENT_DEFAULT)}; },
     .event_destroy = [](CUevent_st* e) { return int{Cuda().event_destroy(e)}; },
     .event_record = [](CUevent_st* e, CUstream_st* s) { return int{Cuda().event_record(e, s)}; },

@@ -70,12 +70,15 @@ struct DriverApi {
   int (*module_function)(CUfunc_st** function, CUmod_st* module, const char* name);
   int (*function_allow_shared)(CUfunc_st* function, int64_t bytes);
   int (*function_resident_ctas)(int* ctas, CUfunc_st* function, int threads, int64_t shared_bytes);
-  // `args` is the function's parameter: a MoeArgs where the plan names tensor views.
+  // `args` is the function's parameter, a MoeArgs where the plan names tensor views; then it may
+  // have a second, their TensorMaps, and a third, the plan's tile_queue.
   int (*launch)(CUfunc_st* function, const Plan& plan, const void* args, CUstream_st* stream);
 
   int (*stream_create)(CUstream_st** stream);
   int (*stream_destroy)(CUstream_st* stream);
   int (*stream_synchronize)(CUstream_st* stream);
+  int (*stream_id)(CUstream_st* stream, uint64_t* id);  // no other stream of the process gets it
+  int (*stream_capturing)(CUstream_st* stream, bool* capturing);
   int (*event_create)(CUevent_st** event);
   int (*event_destroy)(CUevent_st* event);
   int (*event_record)(CUevent_st* event, CUstream_st* stream);

@@ -53,6 +53,7 @@ absl::StatusOr<LoadedKernel> LoadedKernel::Load(const Context& context, const Cu
     RETURN_IF_ERROR(check(driver.module_function(&kernel.combine_, kernel.module_, kCombineEntry),
                           "cannot find the second entry of"));
   }
+  if (plan.draws_tiles) kernel.queues_ = std::make_unique<TileQueues>();
   if (plan.dynamic_shared_bytes > 0) {
     RETURN_IF_ERROR(check(driver.function_allow_shared(kernel.function_, plan.dynamic_shared_bytes),
                           "cannot give its shared memory to"));
@@ -82,14 +83,16 @@ LoadedKernel& LoadedKernel::operator=(LoadedKernel&& other) noexcept {
   std::swap(module_, other.module_);
   std::swap(function_, other.function_);
   std::swap(combine_, other.combine_);
+  std::swap(queues_, other.queues_);
   return *this;
 }
 
 absl::Status LoadedKernel::Launch(const Problem& problem, const MoeArgs& args,
                                   CUstream_st* stream) const {
-  const Plan plan = candidate_.family->plan(problem, candidate_.config, device_, facts_);
+  Plan plan = candidate_.family->plan(problem, candidate_.config, device_, facts_);
   RETURN_IF_ERROR(CheckAlignment("x", args.x, plan, candidate_));
   RETURN_IF_ERROR(CheckAlignment("w", args.w, plan, candidate_));
+  if (plan.draws_tiles) plan.tile_queue = queues_->Of(*driver_, stream);
   RETURN_IF_ERROR(Enqueue(function_, plan, args, stream));
   const Plan combine = {.grid = {plan.combine_ctas, 1, 1}, .threads = kCombineThreads};
   return Enqueue(combine_, combine, args, stream);

@@ -3,11 +3,14 @@
 #ifndef MOETUNE_RUNTIME_KERNEL_H_
 #define MOETUNE_RUNTIME_KERNEL_H_
 
+#include <memory>
+
 #include "absl/status/statusor.h"
 #include "kernels/family.h"
 #include "kernels/op.h"
 #include "runtime/compiler.h"
 #include "runtime/device.h"
+#include "runtime/tile_queues.h"
 
 namespace moetune {
 
@@ -40,7 +43,8 @@ class LoadedKernel {
   KernelFacts facts_;
   CUmod_st* module_ = nullptr;
   CUfunc_st* function_ = nullptr;
-  CUfunc_st* combine_ = nullptr;  // null where the plan has no such launch
+  CUfunc_st* combine_ = nullptr;        // null where the plan has no such launch
+  std::unique_ptr<TileQueues> queues_;  // null where CTAs draw no tiles
 };
 
 }  // namespace moetune

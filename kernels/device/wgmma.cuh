@@ -37,8 +37,8 @@ __device__ __forceinline__ void PinRegisters(float (&acc)[BLOCKS][COUNT]) {
   }
 }
 
-// acc (64 x N) += a (64 x 16) * b (N x 16)ᵀ. Warp w, lane 4g + t holds in acc[4j + 2h + e] row
-// 16w + g + 8h, column 8j + 2t + e.
+// acc (64 x N) = a (64 x 16) * b (N x 16)ᵀ, and with `add` what it was before. Warp w, lane 4g + t
+// holds in acc[4j + 2h + e] row 16w + g + 8h, column 8j + 2t + e.
 template <typename T, int N>
 struct Wgmma;
 
@@ -70,31 +70,32 @@ struct Wgmma;
 #define MOE_O11 MOE_O10, MOE_O8(80)
 #define MOE_O12 MOE_O11, MOE_O8(88)
 
-#define MOE_WGMMA(T, TYPES, N, A, B, REGISTERS, ...)                                          \
-  template <>                                                                                 \
-  struct Wgmma<T, N> {                                                                        \
-    static __device__ __forceinline__ void Run(float* acc, unsigned long long a,              \
-                                               unsigned long long b) {                        \
-      asm volatile("{.reg .pred p; setp.eq.b32 p, 0, 0; wgmma.mma_async.sync.aligned.m64n" #N \
-                   "k16.f32." TYPES " {" REGISTERS "}, " A ", " B ", p, 1, 1, 0, 0;}"         \
-                   : __VA_ARGS__                                                              \
-                   : "l"(a), "l"(b));                                                         \
-    }                                                                                         \
+#define MOE_WGMMA(T, TYPES, N, A, B, ADD, REGISTERS, ...)                                      \
+  template <>                                                                                  \
+  struct Wgmma<T, N> {                                                                         \
+    static __device__ __forceinline__ void Run(float* acc, unsigned long long a,               \
+                                               unsigned long long b, int add) {                \
+      asm volatile("{.reg .pred p; setp.ne.b32 p, " ADD                                        \
+                   ", 0; wgmma.mma_async.sync.aligned.m64n" #N "k16.f32." TYPES " {" REGISTERS \
+                   "}, " A ", " B ", p, 1, 1, 0, 0;}"                                          \
+                   : __VA_ARGS__                                                               \
+                   : "l"(a), "l"(b), "r"(add));                                                \
+    }                                                                                          \
   };
-#define MOE_WGMMA_OF(T, TYPES)                                 \
-  MOE_WGMMA(T, TYPES, 8, "%4", "%5", "%0,%1,%2,%3", MOE_O4(0)) \
-  MOE_WGMMA(T, TYPES, 16, "%8", "%9", MOE_R1, MOE_O1)          \
-  MOE_WGMMA(T, TYPES, 32, "%16", "%17", MOE_R2, MOE_O2)        \
-  MOE_WGMMA(T, TYPES, 48, "%24", "%25", MOE_R3, MOE_O3)        \
-  MOE_WGMMA(T, TYPES, 64, "%32", "%33", MOE_R4, MOE_O4_)       \
-  MOE_WGMMA(T, TYPES, 80, "%40", "%41", MOE_R5, MOE_O5)        \
-  MOE_WGMMA(T, TYPES, 96, "%48", "%49", MOE_R6, MOE_O6)        \
-  MOE_WGMMA(T, TYPES, 112, "%56", "%57", MOE_R7, MOE_O7)       \
-  MOE_WGMMA(T, TYPES, 128, "%64", "%65", MOE_R8, MOE_O8_)      \
-  MOE_WGMMA(T, TYPES, 144, "%72", "%73", MOE_R9, MOE_O9)       \
-  MOE_WGMMA(T, TYPES, 160, "%80", "%81", MOE_R10, MOE_O10)     \
-  MOE_WGMMA(T, TYPES, 176, "%88", "%89", MOE_R11, MOE_O11)     \
-  MOE_WGMMA(T, TYPES, 192, "%96", "%97", MOE_R12, MOE_O12)
+#define MOE_WGMMA_OF(T, TYPES)                                       \
+  MOE_WGMMA(T, TYPES, 8, "%4", "%5", "%6", "%0,%1,%2,%3", MOE_O4(0)) \
+  MOE_WGMMA(T, TYPES, 16, "%8", "%9", "%10", MOE_R1, MOE_O1)         \
+  MOE_WGMMA(T, TYPES, 32, "%16", "%17", "%18", MOE_R2, MOE_O2)       \
+  MOE_WGMMA(T, TYPES, 48, "%24", "%25", "%26", MOE_R3, MOE_O3)       \
+  MOE_WGMMA(T, TYPES, 64, "%32", "%33", "%34", MOE_R4, MOE_O4_)      \
+  MOE_WGMMA(T, TYPES, 80, "%40", "%41", "%42", MOE_R5, MOE_O5)       \
+  MOE_WGMMA(T, TYPES, 96, "%48", "%49", "%50", MOE_R6, MOE_O6)       \
+  MOE_WGMMA(T, TYPES, 112, "%56", "%57", "%58", MOE_R7, MOE_O7)      \
+  MOE_WGMMA(T, TYPES, 128, "%64", "%65", "%66", MOE_R8, MOE_O8_)     \
+  MOE_WGMMA(T, TYPES, 144, "%72", "%73", "%74", MOE_R9, MOE_O9)      \
+  MOE_WGMMA(T, TYPES, 160, "%80", "%81", "%82", MOE_R10, MOE_O10)    \
+  MOE_WGMMA(T, TYPES, 176, "%88", "%89", "%90", MOE_R11, MOE_O11)    \
+  MOE_WGMMA(T, TYPES, 192, "%96", "%97", "%98", MOE_R12, MOE_O12)
 
 MOE_WGMMA_OF(bf16, "bf16.bf16")
 MOE_WGMMA_OF(fp16, "f16.f16")

@@ -1,9 +1,10 @@
-// The producer of a wgmma kernel: fills the ring of stages, for all tiles of the CTA.
+// The producer of a wgmma kernel: finds the tiles of its CTA and fills the ring of stages for them.
 #ifndef MOETUNE_KERNELS_DEVICE_WGMMA_PRODUCER_CUH_
 #define MOETUNE_KERNELS_DEVICE_WGMMA_PRODUCER_CUH_
 
 #include "kernels/device/rows.cuh"
 #include "kernels/device/wgmma_tile.cuh"
+#include "kernels/device/wgmma_walk.cuh"
 
 namespace moetune {
 
@@ -86,34 +87,63 @@ class Gatherer {
   unsigned offset_[kPasses];  // of the row in X, in units of 16 bytes
 };
 
-// Lane 0 of warp 0 starts what TMA copies; with gather all four warps copy X.
-__device__ __forceinline__ void Produce(const MoeArgs& args, const TensorMaps& maps,
-                                        const Shared& shared, int rank) {
-  const int warp = static_cast<int>(threadIdx.x) / 32;
-  if (!FUSE_GATHER && warp != 0) return;
-  const bool leader = warp == 0 && ElectOne();
-  Walk walk(args, shared, rank);
-  Ring ring;
-  TokenTile tile;
+// How long the L2 should keep the W of a tile. What no other tile reads may go first, so that what
+// was in the L2 stays; past a few times its size that slows the reads by 1 to 3 %, unless others of
+// W are read again.
+__device__ __forceinline__ bool LeavesFirst(const MoeArgs& args, const TokenTile& tile) {
+  constexpr long long kFewBytes = 256ll << 20;
+  const long long experts = args.rows < args.experts ? args.rows : args.experts;
+  return tile.only && (BLOCK_M > 64 || experts * args.n * args.k * 2 <= kFewBytes);
+}
+
+// Fills the stages of a tile. One thread starts what TMA copies; with gather all four warps copy X.
+__device__ __forceinline__ void FillStages(const MoeArgs& args, const TensorMaps& maps,
+                                           const Shared& shared, int rank, const TokenTile& tile,
+                                           bool leader, Ring& ring) {
   Gatherer gatherer;
-  while (walk.Next(tile)) {
-    if (FUSE_GATHER) gatherer.Begin(args, tile);
-    const int bytes_x = FUSE_GATHER ? 0 : BoxesX(tile) * kBoxRowsX * BLOCK_K * 2;
-    for (int k0 = 0; k0 < args.k; k0 += BLOCK_K) {
-      const unsigned stage = shared.stages + ring.stage * kStageBytes;
-      const unsigned full = shared.full + ring.stage * 8;
-      BarrierWait(shared.empty + ring.stage * 8, ring.parity ^ 1);
-      if (leader) {
-        BarrierArriveExpect(full, kBytesW + bytes_x);
-        CopyW(maps.w, stage, full, tile, k0, rank, tile.only ? EvictFirst() : EvictNormal());
-        if (!FUSE_GATHER) CopyX(maps.x, stage, full, tile, k0, EvictNormal());
-      }
-      if constexpr (FUSE_GATHER) {
-        __syncwarp();
-        gatherer.Copy(args, stage, k0);
-        CopyAsyncArrive(full);
-      }
-      ring.Advance();
+  if (FUSE_GATHER) gatherer.Begin(args, tile);
+  const int bytes_x = FUSE_GATHER ? 0 : BoxesX(tile) * kBoxRowsX * BLOCK_K * 2;
+  const bool leaves_first = LeavesFirst(args, tile);
+  for (int k0 = 0; k0 < args.k; k0 += BLOCK_K) {
+    const unsigned stage = shared.stages + ring.stage * kStageBytes;
+    const unsigned full = shared.full + ring.stage * 8;
+    BarrierWait(shared.empty + ring.stage * 8, ring.parity ^ 1);
+    if (leader) {
+      BarrierArriveExpect(full, kBytesW + bytes_x);
+      CopyW(maps.w, stage, full, tile, k0, rank, leaves_first ? EvictFirst() : EvictNormal());
+      if (!FUSE_GATHER) CopyX(maps.x, stage, full, tile, k0, EvictNormal());
+    }
+    if constexpr (FUSE_GATHER) {
+      __syncwarp();
+      gatherer.Copy(args, stage, k0);
+      CopyAsyncArrive(full);
+    }
+    ring.Advance();
+  }
+}
+
+// Warp 0 finds the tiles and hands them to the others.
+__device__ __forceinline__ void Produce(const MoeArgs& args, const TensorMaps& maps,
+                                        const Shared& shared, int rank, int queue) {
+  Ring ring;
+  if (threadIdx.x < 32) {
+    const bool leader = ElectOne();
+    Walk walk(args, shared, rank, queue);
+    TokenTile tile;
+    for (int turn = 0;; ++turn) {
+      const bool found = walk.Find(tile);
+      if (leader) shared.tiles.Put(turn, tile);
+      __syncwarp();
+      if (!found) return;
+      FillStages(args, maps, shared, rank, tile, leader, ring);
+      walk.Advance();
+    }
+  }
+  if constexpr (FUSE_GATHER) {
+    for (int turn = 0;; ++turn) {
+      const TokenTile tile = shared.tiles.Take(turn);
+      if (tile.rows < 0) return;
+      FillStages(args, maps, shared, rank, tile, false, ring);
     }
   }
 }

@@ -129,29 +129,41 @@ __device__ __forceinline__ void StageTokens(const float (&acc)[BLOCK_M / 2], int
   }
 }
 
+// Stores 8 columns from `column` on, as far as the tensor has them.
+__device__ __forceinline__ void StoreChunk(OUTPUT* y, const unsigned (&chunk)[4], int column,
+                                           const Destination& to, bool aligned) {
+  if (aligned) {
+    *reinterpret_cast<uint4*>(y) = {chunk[0], chunk[1], chunk[2], chunk[3]};
+    return;
+  }
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    if (column + i >= to.columns) break;
+    reinterpret_cast<unsigned short*>(y)[i] =
+        static_cast<unsigned short>(chunk[i / 2] >> (i % 2 * 16));
+  }
+}
+
 // Stores the first `rows` tokens of a slab, which are tokens `first` and up of the tile.
 __device__ __forceinline__ void StoreSlab(unsigned slab, int first, int rows, const Destination& to,
                                           bool aligned) {
   constexpr int kChunks = kColumns / 8;
-  const int thread = static_cast<int>(threadIdx.x) % 128;
-  const int column = to.first_column + thread % kChunks * 8;
-  if (column >= to.columns) return;
+  constexpr int kRowsAtOnce = 128 / kChunks;
+  constexpr int kEach = (kSlab + kRowsAtOnce - 1) / kRowsAtOnce;
+  const int row = static_cast<int>(threadIdx.x) % 128 / kChunks;
+  const int chunk = static_cast<int>(threadIdx.x) % kChunks;
+  const int column = to.first_column + chunk * 8;
+  if (column >= to.columns || row >= kSlab) return;
+  unsigned chunks[kEach][4];
+  OUTPUT* y[kEach];
 #pragma unroll
-  for (int row = thread / kChunks; row < kSlab; row += 128 / kChunks) {
-    if (row >= rows) break;
-    unsigned chunk[4];
-    LoadShared16(chunk, slab + row * kPitch + thread % kChunks * 16);
-    OUTPUT* y = to.Row(first + row) + column;
-    if (aligned) {
-      *reinterpret_cast<uint4*>(y) = {chunk[0], chunk[1], chunk[2], chunk[3]};
-      continue;
-    }
+  for (int i = 0; i < kEach; ++i) {  // all are under way before the first is stored
+    LoadShared16(chunks[i], slab + (row + i * kRowsAtOnce) * kPitch + chunk * 16);
+    y[i] = to.Row(first + row + i * kRowsAtOnce) + column;
+  }
 #pragma unroll
-    for (int i = 0; i < 8; ++i) {
-      if (column + i >= to.columns) break;
-      reinterpret_cast<unsigned short*>(y)[i] =
-          static_cast<unsigned short>(chunk[i / 2] >> (i % 2 * 16));
-    }
+  for (int i = 0; i < kEach; ++i) {
+    if (row + i * kRowsAtOnce < rows) StoreChunk(y[i], chunks[i], column, to, aligned);
   }
 }
 
@@ -166,15 +178,18 @@ __device__ __forceinline__ void StoreTile(const float (&acc)[kBlocks][BLOCK_M / 
   } else {
     const bool aligned = to.IsAligned();
 #pragma unroll
-    for (int first = 0; first < BLOCK_M; first += kSlab) {
+    for (int first = -kSlab; first < BLOCK_M; first += kSlab) {  // the next slab before this one
       if (first >= rows) break;
-      const unsigned slab = staging + first / kSlab % 2 * kSlabBytes;
+      const int slab = first / kSlab;
+      if (first >= 0) NamedBarrier(barrier, 128);
+      if (first + kSlab < BLOCK_M) {
 #pragma unroll
-      for (int b = 0; b < kBlocks; ++b) {
-        StageTokens<PART>(acc[b], b, first, slab, weights);
+        for (int b = 0; b < kBlocks; ++b) {
+          StageTokens<PART>(acc[b], b, first + kSlab, staging + (slab + 1) % 2 * kSlabBytes,
+                            weights);
+        }
       }
-      NamedBarrier(barrier, 128);
-      StoreSlab(slab, first, rows - first, to, aligned);
+      if (first >= 0) StoreSlab(staging + slab % 2 * kSlabBytes, first, rows - first, to, aligned);
     }
   }
 }

@@ -1,11 +1,11 @@
-// What the parameters of a wgmma kernel make of its CTA: sizes, shared memory, the ring of stages
-// and the order of tiles. Parameters are explained in families/sm90_wgmma.cuh.
+// What the parameters of a wgmma kernel make of its CTA: sizes, shared memory and the ring of
+// stages. Parameters are explained in families/sm90_wgmma.cuh.
 #ifndef MOETUNE_KERNELS_DEVICE_WGMMA_TILE_CUH_
 #define MOETUNE_KERNELS_DEVICE_WGMMA_TILE_CUH_
 
-#include "kernels/device/expert_tiles.cuh"
 #include "kernels/device/hopper.cuh"
 #include "kernels/device/ptx.cuh"
+#include "kernels/device/tile_ring.cuh"
 
 namespace moetune {
 
@@ -38,13 +38,24 @@ MOE_CONSTEXPR int NextWidth(int width) {
 constexpr int kArrivalsFull = 1 + (FUSE_GATHER ? 128 : 0);
 constexpr int kArrivalsEmpty = 4 * kGroups * CLUSTER;
 
+// Warps that work on tiles, but for the one that finds them.
+constexpr int kWarpsOnTiles = 4 * CONSUMERS + (FUSE_GATHER ? 3 : 0);
+
 // Named barriers: 0 is that of __syncthreads.
 constexpr int kGroupBarrier = 1;                         // and one more each consumer
 constexpr int kTurnBarrier = kGroupBarrier + CONSUMERS;  // likewise
 
 // Registers a thread, once the roles have parted.
-constexpr int kProducerRegisters = CONSUMERS == 3 && !FUSE_GATHER ? 32 : 56;
-constexpr int kConsumerRegisters = CONSUMERS == 3 ? (FUSE_GATHER ? 152 : 160) : 224;
+constexpr bool kWideConsumers = kBlocks * BLOCK_M / 2 > 128;   // whose accumulators need the most
+constexpr bool kSimpleProducer = !FUSE_GATHER && CLUSTER > 1;  // it neither gathers nor draws tiles
+constexpr int kProducerRegisters = CONSUMERS == 3    ? (FUSE_GATHER ? 56 : 32)
+                                   : !kWideConsumers ? 72
+                                   : kSimpleProducer ? 24
+                                                     : 40;
+constexpr int kConsumerRegisters = CONSUMERS == 3    ? (FUSE_GATHER ? 152 : 160)
+                                   : !kWideConsumers ? 216
+                                   : kSimpleProducer ? 240
+                                                     : 232;
 static_assert(kProducerRegisters + CONSUMERS * kConsumerRegisters <= 512, "of 128 threads each");
 
 // The CTA's shared memory. Addresses are in the shared address space.
@@ -53,20 +64,29 @@ struct Shared {
   unsigned staging;  // two slabs a consumer
   unsigned full;     // a barrier a stage
   unsigned empty;
+  TileRing tiles;
   int* targets;  // BLOCK_M rows of Y a consumer
   float* weights;
   ExpertTiles* table;
 
-  __device__ __forceinline__ Shared() {
-    constexpr int kBarriers = STAGES * kStageBytes + CONSUMERS * 2 * kSlabBytes;
-    stages = DynamicSharedMemory();
-    staging = stages + STAGES * kStageBytes;
-    full = stages + kBarriers;
-    empty = full + STAGES * 8;
-    auto* base = static_cast<unsigned char*>(__cvta_shared_to_generic(stages));
-    targets = reinterpret_cast<int*>(base + kBarriers + STAGES * 16);
-    weights = reinterpret_cast<float*>(targets + CONSUMERS * BLOCK_M);
-    table = reinterpret_cast<ExpertTiles*>(weights + CONSUMERS * BLOCK_M);
+  __device__ __forceinline__ Shared() : Shared(DynamicSharedMemory()) {}
+
+ private:
+  static constexpr int kBarriers = STAGES * kStageBytes + CONSUMERS * 2 * kSlabBytes;
+  static constexpr int kTiles = kBarriers + STAGES * 16;
+
+  __device__ __forceinline__ explicit Shared(unsigned memory)
+      : stages(memory),
+        staging(memory + STAGES * kStageBytes),
+        full(memory + kBarriers),
+        empty(full + STAGES * 8),
+        tiles(memory + kTiles, At(memory) + kTiles),
+        targets(reinterpret_cast<int*>(At(memory) + kTiles + kTileRingBytes)),
+        weights(reinterpret_cast<float*>(targets + CONSUMERS * BLOCK_M)),
+        table(reinterpret_cast<ExpertTiles*>(weights + CONSUMERS * BLOCK_M)) {}
+
+  static __device__ __forceinline__ unsigned char* At(unsigned address) {
+    return static_cast<unsigned char*>(__cvta_shared_to_generic(address));
   }
 };
 
@@ -91,31 +111,6 @@ struct Ring {
 __device__ __forceinline__ TileGrid GridOf(const MoeArgs& args) {
   return {static_cast<int>(CeilDiv(args.n, BLOCK_N)), BLOCK_M, CLUSTER, ALONG_N != 0};
 }
-
-// The tiles of this CTA's cluster in order: each role walks them by itself.
-class Walk {
- public:
-  __device__ __forceinline__ Walk(const MoeArgs& args, const Shared& shared, int rank)
-      : cursor_(shared.table, static_cast<int>(args.experts)),
-        grid_(GridOf(args)),
-        rank_(rank),
-        tile_(static_cast<int>(blockIdx.x) / CLUSTER) {}
-
-  __device__ __forceinline__ bool Next(TokenTile& tile) {
-    ExpertTiles entry;
-    int index;
-    if (!cursor_.Find(tile_, entry, index)) return false;
-    tile = TileOfTokens(entry, index, grid_, rank_);
-    tile_ += static_cast<int>(gridDim.x) / CLUSTER;
-    return true;
-  }
-
- private:
-  TableCursor cursor_;
-  TileGrid grid_;
-  int rank_;
-  int tile_;
-};
 
 }  // namespace moetune
 

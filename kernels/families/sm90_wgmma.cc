@@ -4,6 +4,7 @@
 #include "absl/strings/str_format.h"
 #include "kernels/device/combine.cuh"
 #include "kernels/device/expert_tiles.cuh"
+#include "kernels/device/tile_ring.cuh"
 #include "kernels/family.h"
 #include "kernels/status_macros.h"
 
@@ -49,13 +50,14 @@ struct Parameters {
   int64_t groups() const { return pingpong != 0 ? 1 : consumers; }  // that share a tile
   int64_t blocks() const { return block_n / (64 * groups()); }      // of 64 rows of W, of a group
   int64_t accumulators() const { return blocks() * block_m / 2; }   // a thread
+  bool draws_tiles() const { return cluster == 1 && block_m > 64; }
   int64_t stage_bytes() const { return (block_m + block_n) * block_k * 2; }
 
   int64_t SharedBytes(const Shape& shape, int64_t of_stages) const {
     const int64_t columns = (shape.Has(kSwiglu) ? 32 : 64) * blocks();
     const int64_t staging = consumers * 2 * std::min<int64_t>(block_m, 16) * (columns * 2 + 16);
     const int64_t targets = consumers * block_m * 8;
-    return of_stages * (stage_bytes() + 16) + staging + targets +
+    return of_stages * (stage_bytes() + 16) + staging + kTileRingBytes + targets +
            shape.experts * int64_t{sizeof(ExpertTiles)};
   }
 };
@@ -118,8 +120,11 @@ absl::Status CheckWorthwhile(const Parameters& p, const Shape& shape, const Devi
   if (p.block_k > 128 && p.block_m > 32) return Illegal("block_k 256 serves narrow tiles");
   if (p.blocks() > 2) return Illegal("a warpgroup has at most 128 rows of W");
   if (p.tail_step > 16 && p.block_m <= 64) return Illegal("tail_step 32 serves wide tiles");
-  if (p.block_m < 64 && (p.pingpong != 0 || p.consumers == 3 || p.cluster == 2)) {
-    return Illegal("narrow tiles wait for memory: two consumers share them, without a cluster");
+  if (p.block_m < 64 && (p.consumers == 3 || p.cluster == 2)) {
+    return Illegal("narrow tiles wait for memory: two consumers, without a cluster");
+  }
+  if (p.block_m < 64 && p.pingpong != 0 && p.block_n > 64) {
+    return Illegal("two consumers share a narrow tile of more than 64 rows of W");
   }
   if (p.sort != 0 && shape.experts > kMostSorted) {
     return Illegal(absl::StrFormat("sorting %d experts; at most %d", shape.experts, kMostSorted));
@@ -168,6 +173,7 @@ Plan MakePlan(const Problem& problem, const Config& config, const DeviceSpec& de
   plan.threads = static_cast<int>(p.threads());
   plan.dynamic_shared_bytes = p.SharedBytes(shape, p.stages);
   plan.operand_alignment = 16;
+  plan.draws_tiles = p.draws_tiles();
   const int64_t clusters = std::min(MostTiles(problem, p), device.sm_count / p.cluster);
   plan.grid[0] = clusters * p.cluster;
   if (shape.Has(kCombine)) plan.combine_ctas = CombineCtas(problem.tokens, shape.n);

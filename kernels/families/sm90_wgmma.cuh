@@ -1,7 +1,7 @@
 // sm90_wgmma, device half: wgmma fed by TMA and cp.async, for sm_90a.
 //
-// A persistent, warp-specialised kernel. Warpgroup 0 is the producer: it fills a ring of STAGES
-// stages, each BLOCK_N rows of W and BLOCK_M rows of X by BLOCK_K columns. CONSUMERS warpgroups
+// A persistent, warp-specialised kernel. Warpgroup 0 is the producer: it finds the CTA's tiles
+// (wgmma_walk.cuh), hands them to the others, and fills a ring of STAGES stages, each BLOCK_N rows of W and BLOCK_M rows of X by BLOCK_K columns. CONSUMERS warpgroups
 // multiply. W is wgmma's operand of 64 rows and X that of 8 to 192, so that a tile is as wide as
 // the expert has tokens, to the next TAIL_STEP; an expert's rows are split evenly
 // (expert_tiles.cuh).
@@ -39,11 +39,11 @@ class Consumer {
         targets_(shared.targets + group_ * BLOCK_M),
         weights_(shared.weights + group_ * BLOCK_M) {}
 
-  __device__ __forceinline__ void Run(int rank) {
-    Walk walk(args_, shared_, rank);
+  __device__ __forceinline__ void Run() {
     const int steps = static_cast<int>((args_.k + BLOCK_K - 1) / BLOCK_K);
-    TokenTile tile;
-    for (int turn = 0; walk.Next(tile); ++turn) {
+    for (int turn = 0;; ++turn) {
+      const TokenTile tile = shared_.tiles.Take(turn);
+      if (tile.rows < 0) return;
       if (PINGPONG && turn % CONSUMERS != group_) {
         ring_.Skip(steps);
         continue;
@@ -58,12 +58,7 @@ class Consumer {
 
   __device__ __forceinline__ void MakeTile(const TokenTile& tile, int steps) {
     if (tile.rows == 0) return PassStages(steps);
-    Accumulators acc;
-#pragma unroll
-    for (int b = 0; b < kBlocks; ++b) {
-#pragma unroll
-      for (int i = 0; i < BLOCK_M / 2; ++i) acc[b][i] = 0.0f;
-    }
+    Accumulators acc;  // the first product sets them
     Targets targets;
     targets.LoadRows(args_, tile);
     MultiplyNarrowest<kNarrowest>(acc, tile, steps, targets);
@@ -100,7 +95,7 @@ class Consumer {
       const unsigned stage = shared_.stages + ring_.stage * kStageBytes;
       BarrierWait(shared_.full + ring_.stage * 8, ring_.parity);
       if (FUSE_GATHER) AsyncProxyFence();
-      MultiplyStage<N>(acc, stage);
+      MultiplyStage<N>(acc, stage, step);
       WgmmaWait<1>();
       if (held >= 0) Release(held);
       if (step == 1) targets.LoadWeights(args_);  // the rows have come by now
@@ -115,7 +110,7 @@ class Consumer {
   }
 
   template <int N>
-  __device__ __forceinline__ void MultiplyStage(Accumulators& acc, unsigned stage) {
+  __device__ __forceinline__ void MultiplyStage(Accumulators& acc, unsigned stage, int step) {
     const int first_w = PINGPONG ? 0 : group_ * kBlocks * 64;
     const unsigned long long w = TileDescriptor(stage + first_w * 128);
     const unsigned long long x = TileDescriptor(stage + kBytesW);
@@ -127,7 +122,7 @@ class Consumer {
 #pragma unroll
       for (int b = 0; b < kBlocks; ++b) {
         Wgmma<OPERAND, N>::Run(acc[b], w + (box * BLOCK_N + b * 64) * 8 + offset,
-                               x + box * BLOCK_M * 8 + offset);
+                               x + box * BLOCK_M * 8 + offset, i > 0 ? 1 : step);
       }
     }
     WgmmaCommit();
@@ -192,7 +187,7 @@ class Consumer {
 
 extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(moetune::kThreads, 1)
     moe_kernel(const __grid_constant__ moetune::MoeArgs args,
-               const __grid_constant__ moetune::TensorMaps maps) {
+               const __grid_constant__ moetune::TensorMaps maps, int queue) {
   using namespace moetune;
   const Shared shared;
   const int rank = CLUSTER > 1 ? ClusterRank() : 0;
@@ -203,6 +198,7 @@ extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(moe
       BarrierInit(shared.full + stage * 8, kArrivalsFull);
       BarrierInit(shared.empty + stage * 8, kArrivalsEmpty);
     }
+    shared.tiles.Init(kWarpsOnTiles);
     BarrierInitFence();
   }
   const int experts = static_cast<int>(args.experts);
@@ -211,10 +207,10 @@ extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(moe
   if (CLUSTER > 1) ClusterSync();
   if (threadIdx.x < 128) {
     LowerRegisters<kProducerRegisters>();
-    Produce(args, maps, shared, rank);
+    Produce(args, maps, shared, rank, queue);
   } else {
     RaiseRegisters<kConsumerRegisters>();
-    Consumer(args, shared).Run(rank);
+    Consumer(args, shared).Run();
   }
   if (CLUSTER > 1) ClusterSync();  // until then the other CTA may arrive here
 }

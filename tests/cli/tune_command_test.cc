@@ -188,6 +188,8 @@ TEST_F(TuneTest, WhatCannotBeTunedIsAUsageErrorBeforeAnythingIsWritten) {
       {{"--problem", key_, "--strategy", "magic"}, "unknown strategy 'magic'"},
       {{"--problem", key_, "--families", "reference,sm80_mna"}, "did you mean 'sm80_mma'"},
       {{"--problem", key_, "--time-limit", "soon"}, "'soon' is no duration"},
+      {{"--problem", key_, "--guard-band", "much"}, "'much' is no percentage from 0 to 50"},
+      {{"--problem", key_, "--guard-band", "51"}, "'51' is no percentage from 0 to 50"},
       {{"--problem", key_, "--budget", "-1"}, "budget"},
       {{"--problem", key_, "--device", "0,0"}, "names 0 twice"},
       {{"--problem", key_, "--device", "0,"}, "--device ''"},

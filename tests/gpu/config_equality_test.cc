@@ -146,6 +146,7 @@ TEST_F(ConfigEqualityTest, EveryConfigOfAFamilyGivesTheSameBits) {
         const std::vector<Candidate> candidates =
             PreferredConfigs(*family, problem, context_->device(), count);
         if (order) {
+          shop_->Order(problem, BaseCandidate());
           for (const Candidate& candidate : candidates) shop_->Order(problem, candidate);
           continue;
         }

@@ -1,17 +1,25 @@
 // The dispatcher on a real GPU. Runs on a machine with one; skips elsewhere.
 //
-// Every problem of the database $MOETUNE_DATABASE is launched on fresh random data and compared
-// with a product in double; with $MOETUNE_SERVER (HOST:PORT) the configs come from a running
-// `moetune serve` too. $MOETUNE_SEED repeats a run, $MOETUNE_CUBINS keeps the compiled kernels.
-// Under compute-sanitizer run --gtest_filter=DispatchSmall.*
+// DispatchDatabase  every winner of the database $MOETUNE_DATABASE; and what a running `moetune
+//                   serve` of it, at $MOETUNE_SERVER (HOST:PORT), says
+// DispatchSizes     sizes, dtypes and fusions; offsets that 32 bits do not hold
+// DispatchGraph     a launch that a CUDA graph has captured, replayed with other row counts
+// DispatchStreams   launches on two streams at once
+// DispatchSmall     few launches, which the host checks whole: for compute-sanitizer
+//
+// All but the first are made for each family: --gtest_filter=DispatchGraph.*/sm90_wgmma runs one
+// part of one family. All together take about 2 minutes on 16 cores, for their compiles.
+//
+// Data is new in each run: $MOETUNE_SEED repeats one. $MOETUNE_CUBINS keeps the compiled kernels,
+// and has those of the database's winners if it is the folder that the sweep compiled into.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <iostream>
-#include <map>
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_format.h"
 #include "kernels/registry.h"
@@ -19,13 +27,14 @@
 #include "runtime/remote_source.h"
 #include "tests/gpu/cuda_graph.h"
 #include "tests/gpu/gpu_test.h"
+#include "tests/gpu/kernel_shop.h"
 #include "tests/testing/forward_case.h"
 #include "tuner/search_strategy.h"
 
 namespace moetune {
 namespace {
 
-class DispatchTest : public GpuTest {
+class DispatchTest : public KernelShopTest {
  protected:
   std::unique_ptr<Dispatcher> Open(DispatcherOptions options = {}) {
     options.cubin_folder = CubinFolderOfTest();
@@ -55,22 +64,6 @@ class DispatchTest : public GpuTest {
     Complaint complaint = CheckWritten(host, draw, output);
     if (!complaint) complaint = CheckSample(host, draw, output, Seed());
     return complaint ? absl::DataLossError(*complaint) : absl::OkStatus();
-  }
-
-  // Of each family that runs the problem the model's favourite, and others down the list.
-  std::vector<Candidate> SomeOfEachFamily(const Problem& problem, size_t count) const {
-    std::map<const Family*, std::vector<Candidate>> ranked;
-    for (Candidate& candidate : RankCandidates(problem, context_->device())) {
-      ranked[candidate.family].push_back(std::move(candidate));
-    }
-    std::vector<Candidate> chosen;
-    for (const auto& [family, candidates] : ranked) {
-      const size_t number = std::min(count, candidates.size());
-      for (size_t i = 0; i < number; ++i) {
-        chosen.push_back(candidates[i * candidates.size() / number]);
-      }
-    }
-    return chosen;
   }
 
   // Every winner of the database for this GPU comes from `dispatcher` as it stands there, and is
@@ -120,44 +113,100 @@ TEST_F(DispatchDatabase, EveryProblemOfTheServerIsRightOnFreshData) {
   CheckEveryWinner(*dispatcher, database);
 }
 
-using DispatchSizes = DispatchTest;
-
-TEST_F(DispatchSizes, FromOneTokenToManyAndOfEveryDtypeInEveryFamily) {
-  const auto dispatcher = Open();
-  for (const char* key :
-       {"forward/bf16/gather/e128/t1x8/n1536/k2048", "forward/bf16/gather/e128/t77x8/n1500/k2048",
-        "forward/bf16/scatter+scale/e128/t1000x8/n2048/k768",
-        "forward/bf16/combine/e128/t100x8/n2040/k768",
-        "forward/bf16/gather+swiglu+preact/e16/t300x4/n1500/k512",
-        "forward/fp16/gather/e16/t333x1/n1111/k512", "forward/fp16/scatter/e8/t500x2/n4096/k1000",
-        "forward/bf16-fp32/plain/e8/t64x2/n257/k999",
-        "forward/bf16/gather/e32/t1024x8/n1536/k2048/r2048",
-        "forward/bf16/plain/e8/t512x2/n130/k35/r100/zipf"}) {
-    const Problem problem = ParseProblem(key).value();
-    for (const Candidate& candidate : SomeOfEachFamily(problem, 1)) {
-      SCOPED_TRACE(absl::StrFormat("%s %s", key, candidate.family->name));
-      ASSERT_TRUE(dispatcher->Prepare(problem, candidate).ok());
-      const absl::Status status = LaunchAndCheck(*dispatcher, problem);
-      EXPECT_TRUE(status.ok()) << status;
+// The same for one family, whose name is the parameter.
+class DispatchFamily : public DispatchTest, public ::testing::WithParamInterface<std::string> {
+ protected:
+  void SetUp() override {
+    DispatchTest::SetUp();
+    if (IsSkipped()) return;
+    const Problem small = ParseProblem("forward/bf16/plain/e4/t8x2/n32/k32").value();
+    if (EnumerateLegal(*FindFamily(GetParam()).value(), small, context_->device()).empty()) {
+      GTEST_SKIP() << GetParam() << " does not run on " << context_->device().name;
     }
+  }
+
+  struct Case {
+    Problem problem;
+    Candidate candidate;
+    std::string Text() const { return ProblemKey(problem) + " " + candidate.config.Text(); }
+  };
+
+  // Of each problem that the family runs here as many candidates as `count`: the model's favourite,
+  // and others down its list. They are compiled from now on. A failure where there are none.
+  std::vector<Case> Cases(const std::vector<std::string>& keys, size_t count) {
+    std::vector<Case> cases;
+    for (const std::string& key : keys) {
+      const Problem problem = ParseProblem(key).value();
+      std::vector<Candidate> ranked = RankCandidates(problem, context_->device());
+      std::erase_if(ranked, [](const Candidate& c) { return c.family->name != GetParam(); });
+      const size_t number = std::min(count, ranked.size());
+      for (size_t i = 0; i < number; ++i) {
+        cases.push_back({problem, ranked[i * ranked.size() / number]});
+        shop_->Order(problem, cases.back().candidate);
+      }
+    }
+    EXPECT_FALSE(cases.empty()) << GetParam() << " runs none of the problems";
+    return cases;
+  }
+
+  // Once the kernel is compiled: the dispatcher finds it in the folder that both have.
+  absl::Status Prepare(Dispatcher& dispatcher, const Case& of) {
+    RETURN_IF_ERROR(shop_->Get(of.problem, of.candidate).status());
+    return dispatcher.Prepare(of.problem, of.candidate);
+  }
+
+  absl::Status PrepareAndCheck(Dispatcher& dispatcher, const Case& of) {
+    RETURN_IF_ERROR(Prepare(dispatcher, of));
+    return LaunchAndCheck(dispatcher, of.problem);
+  }
+};
+
+std::vector<std::string> FamilyNames() {
+  std::vector<std::string> names;
+  for (const Family* family : Families()) names.emplace_back(family->name);
+  return names;
+}
+
+std::string NameOf(const ::testing::TestParamInfo<std::string>& info) { return info.param; }
+
+using DispatchSizes = DispatchFamily;
+
+TEST_P(DispatchSizes, FromOneTokenToManyAndOfEveryDtype) {
+  const auto dispatcher = Open();
+  for (const Case& each : Cases({"forward/bf16/gather/e128/t1x8/n1536/k2048",
+                                 "forward/bf16/gather/e128/t77x8/n1500/k2048",
+                                 "forward/bf16/scatter+scale/e128/t1000x8/n2048/k768",
+                                 "forward/bf16/combine/e128/t100x8/n2040/k768",
+                                 "forward/bf16/gather+swiglu+preact/e16/t300x4/n1500/k512",
+                                 "forward/bf16/gather+swiglu+preact/e16/t300x4/n1504/k512",
+                                 "forward/fp16/gather/e16/t333x1/n1111/k512",
+                                 "forward/fp16/scatter/e8/t500x2/n4096/k1000",
+                                 "forward/bf16-fp32/plain/e8/t64x2/n257/k1000",
+                                 "forward/bf16-fp32/plain/e8/t64x2/n257/k999",
+                                 "forward/bf16/gather/e32/t1024x8/n1536/k2048/r2048",
+                                 "forward/bf16/plain/e8/t512x2/n130/k35/r100/zipf"},
+                                1)) {
+    SCOPED_TRACE(each.Text());
+    const absl::Status status = PrepareAndCheck(*dispatcher, each);
+    EXPECT_TRUE(status.ok()) << status;
   }
 }
 
 // 7.5e9 weights: what a 32-bit offset cannot reach.
-TEST_F(DispatchSizes, OffsetsPastTwoToTheThirtyFirstInEveryFamily) {
-  const Problem problem = ParseProblem("forward/bf16/gather/e256/t128x8/n4096/k7168").value();
+TEST_P(DispatchSizes, OffsetsPastTwoToTheThirtyFirst) {
   const auto dispatcher = Open();
-  for (const Candidate& candidate : SomeOfEachFamily(problem, 1)) {
-    SCOPED_TRACE(candidate.family->name);
-    ASSERT_TRUE(dispatcher->Prepare(problem, candidate).ok());
-    const absl::Status status = LaunchAndCheck(*dispatcher, problem);
+  for (const Case& each : Cases({"forward/bf16/gather/e256/t128x8/n4096/k7168"}, 1)) {
+    SCOPED_TRACE(each.Text());
+    const absl::Status status = PrepareAndCheck(*dispatcher, each);
     if (absl::IsResourceExhausted(status)) GTEST_SKIP() << status.message();
     EXPECT_TRUE(status.ok()) << status;
   }
 }
 
+INSTANTIATE_TEST_SUITE_P(, DispatchSizes, ::testing::ValuesIn(FamilyNames()), NameOf);
+
 // Row counts are read on the device, so a graph of one launch serves all that fit its bound.
-class DispatchGraph : public DispatchTest {
+class DispatchGraph : public DispatchFamily {
  protected:
   // Overwrites what the captured launch reads with another draw, replays, and checks.
   absl::Status ReplayWith(const CapturedGraph& graph, const RoutingDraw& draw) {
@@ -194,33 +243,77 @@ class DispatchGraph : public DispatchTest {
   }
 };
 
-TEST_F(DispatchGraph, ACapturedLaunchServesAnyRowCountsWithinItsBound) {
+TEST_P(DispatchGraph, ACapturedLaunchServesAnyRowCountsWithinItsBound) {
   const auto dispatcher = Open();
-  for (const char* key :
-       {"forward/bf16/gather/e32/t200x4/n768/k512",
-        "forward/bf16/scatter+scale/e32/t200x4/n512/k768",
-        "forward/bf16/combine/e32/t200x4/n512/k768", "forward/bf16/plain/e8/t4x2/n264/k136"}) {
-    const Problem problem = ParseProblem(key).value();
-    for (const Candidate& candidate : SomeOfEachFamily(problem, 2)) {
-      SCOPED_TRACE(
-          absl::StrFormat("%s %s %s", key, candidate.family->name, candidate.config.Text()));
-      ASSERT_TRUE(dispatcher->Prepare(problem, candidate).ok());
-      ASSERT_TRUE(workload_->Load(problem, Seed(), {}).ok());
-      const auto graph = CapturedGraph::Capture(*driver_, stream_->get(), [&] {
-        return dispatcher->Launch(problem.shape, workload_->Args(0), stream_->get());
-      });
-      ASSERT_TRUE(graph.ok()) << graph.status();
-      for (const RoutingDraw& draw : Draws()) {
-        const absl::Status status = ReplayWith(*graph, draw);
-        EXPECT_TRUE(status.ok()) << draw.RoutedRows() << " rows: " << status;
-      }
+  for (const Case& each :
+       Cases({"forward/bf16/gather/e32/t200x4/n768/k512",
+              "forward/fp16/gather+swiglu/e32/t200x4/n768/k512",
+              "forward/bf16/scatter+scale/e32/t200x4/n512/k768",
+              "forward/bf16/combine/e32/t200x4/n512/k768", "forward/bf16/plain/e8/t4x2/n264/k136"},
+             2)) {
+    SCOPED_TRACE(each.Text());
+    ASSERT_TRUE(Prepare(*dispatcher, each).ok());
+    ASSERT_TRUE(workload_->Load(each.problem, Seed(), {}).ok());
+    const auto graph = CapturedGraph::Capture(*driver_, stream_->get(), [&] {
+      return dispatcher->Launch(each.problem.shape, workload_->Args(0), stream_->get());
+    });
+    ASSERT_TRUE(graph.ok()) << graph.status();
+    for (const RoutingDraw& draw : Draws()) {
+      const absl::Status status = ReplayWith(*graph, draw);
+      EXPECT_TRUE(status.ok()) << draw.RoutedRows() << " rows: " << status;
     }
   }
 }
 
-// Problems that the host computes whole, each with configs of every family: few launches, for the
-// sanitizers.
-class DispatchSmall : public DispatchTest {
+INSTANTIATE_TEST_SUITE_P(, DispatchGraph, ::testing::ValuesIn(FamilyNames()), NameOf);
+
+// Launches of one kernel on two streams.
+class DispatchStreams : public DispatchFamily {
+ protected:
+  // One whose CTAs draw their tiles, if the family has such.
+  Case DrawingCase() {
+    const Problem problem = ParseProblem("forward/bf16/gather/e6/t384x2/n512/k128").value();
+    std::vector<Candidate> ranked = RankCandidates(problem, context_->device());
+    std::erase_if(ranked, [](const Candidate& c) { return c.family->name != GetParam(); });
+    const auto draws = std::ranges::find_if(ranked, [&](const Candidate& c) {
+      return c.family->plan(problem, c.config, context_->device(), {}).draws_tiles;
+    });
+    Case drawing = {problem, draws == ranked.end() ? ranked.front() : *draws};
+    shop_->Order(problem, drawing.candidate);
+    return drawing;
+  }
+};
+
+TEST_P(DispatchStreams, LaunchesSideBySideTakeNoneOfEachOthersTiles) {
+  const Case drawing = DrawingCase();
+  SCOPED_TRACE(drawing.Text());
+  const auto dispatcher = Open();
+  ASSERT_TRUE(Prepare(*dispatcher, drawing).ok());
+  const absl::StatusOr<Stream> other = Stream::Create(*driver_);
+  ASSERT_TRUE(other.ok()) << other.status();
+  std::vector<ForwardCase> cases;
+  for (uint64_t i = 0; i < 16; ++i) {
+    auto made = ForwardCase::Create(*driver_, drawing.problem, {.seed = Seed() + i});
+    ASSERT_TRUE(made.ok()) << made.status();
+    cases.push_back(*std::move(made));
+  }
+  ASSERT_EQ(driver_->stream_synchronize(nullptr), 0);
+  for (size_t i = 0; i < cases.size(); ++i) {
+    CUstream_st* stream = i % 2 == 0 ? stream_->get() : other->get();
+    ASSERT_TRUE(dispatcher->Launch(drawing.problem.shape, cases[i].args(), stream).ok());
+  }
+  ASSERT_TRUE(stream_->Synchronize().ok());
+  ASSERT_TRUE(other->Synchronize().ok());
+  for (const ForwardCase& each : cases) {
+    const absl::Status status = each.CheckOutput();
+    EXPECT_TRUE(status.ok()) << status;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, DispatchStreams, ::testing::ValuesIn(FamilyNames()), NameOf);
+
+// Problems that the host computes whole: few launches, for the sanitizers.
+class DispatchSmall : public DispatchFamily {
  protected:
   absl::Status Check(Dispatcher& dispatcher, const Problem& problem,
                      const ForwardCaseOptions& options) {
@@ -233,55 +326,62 @@ class DispatchSmall : public DispatchTest {
   }
 };
 
-TEST_F(DispatchSmall, EmptyOneRowAndRaggedExpertsInEveryFusion) {
-  const auto dispatcher = Open();
+TEST_P(DispatchSmall, EmptyOneRowAndRaggedExpertsInEveryFusion) {
+  std::vector<std::string> keys;
   for (const char* fusions : {"plain", "gather", "scatter", "scatter+scale", "swiglu+preact",
                               "gather+swiglu", "combine"}) {
     for (const char* sizes : {"e5/t37x2/n72/k40", "e3/t9x1/n33/k19", "e4/t40x4/n64/k64/r61"}) {
-      const auto parsed = ParseProblem(std::string("forward/bf16/") + fusions + "/" + sizes);
-      if (!parsed.ok()) continue;  // an odd n has no half for swiglu
-      const Problem& problem = *parsed;
-      std::vector<int64_t> counts(problem.shape.experts, 0);
-      counts[1] = 1;
-      counts.back() = problem.rows - 2;  // expert 0 has none, and one row is not routed
-      for (const Candidate& candidate : SomeOfEachFamily(problem, 2)) {
-        SCOPED_TRACE(ProblemKey(problem) + " " + candidate.config.Text());
-        ASSERT_TRUE(dispatcher->Prepare(problem, candidate).ok());
-        const absl::Status status =
-            Check(*dispatcher, problem, {.seed = Seed(), .row_counts = counts});
-        EXPECT_TRUE(status.ok()) << status;
-      }
+      const std::string key = absl::StrFormat("forward/bf16/%s/%s", fusions, sizes);
+      if (ParseProblem(key).ok()) keys.push_back(key);  // an odd n has no half for swiglu
     }
+  }
+  const auto dispatcher = Open();
+  for (const Case& each : Cases(keys, 2)) {
+    std::vector<int64_t> counts(each.problem.shape.experts, 0);
+    counts[1] = 1;
+    counts.back() = each.problem.rows - 2;  // expert 0 has none, and one row is not routed
+    SCOPED_TRACE(each.Text());
+    ASSERT_TRUE(Prepare(*dispatcher, each).ok());
+    const absl::Status status =
+        Check(*dispatcher, each.problem, {.seed = Seed(), .row_counts = counts});
+    EXPECT_TRUE(status.ok()) << status;
   }
 }
 
-TEST_F(DispatchSmall, WideIndicesAndNarrowWeights) {
+TEST_P(DispatchSmall, WideIndicesAndNarrowWeights) {
+  const std::vector<Case> cases =
+      Cases({"forward/bf16/scatter+scale/e5/t37x2/n72/k40",
+             "forward/fp16/scatter+scale/e5/t37x2/n72/k40", "forward/fp16/gather/e5/t37x2/n70/k40"},
+            1);
   for (const ArgTypes types : {ArgTypes{.index64 = true}, ArgTypes{.scale_fp32 = false},
                                ArgTypes{.index64 = true, .scale_fp32 = false}}) {
-    const auto dispatcher = Open({.arg_types = types});
-    for (const char* key :
-         {"forward/bf16/scatter+scale/e5/t37x2/n72/k40",
-          "forward/fp16/scatter+scale/e5/t37x2/n72/k40", "forward/fp16/gather/e5/t37x2/n70/k41"}) {
-      SCOPED_TRACE(key);
-      const Problem problem = ParseProblem(key).value();
-      ASSERT_TRUE(dispatcher->Prepare(problem).ok());
-      const absl::Status status = Check(*dispatcher, problem, {.types = types, .seed = Seed()});
+    const auto dispatcher = Open({.arg_types = types});  // which compiles for them
+    for (const Case& each : cases) {
+      SCOPED_TRACE(each.Text());
+      ASSERT_TRUE(dispatcher->Prepare(each.problem, each.candidate).ok());
+      const absl::Status status =
+          Check(*dispatcher, each.problem, {.types = types, .seed = Seed()});
       EXPECT_TRUE(status.ok()) << status;
     }
   }
 }
 
-TEST_F(DispatchSmall, NoRowsAtAllTouchNothing) {
+TEST_P(DispatchSmall, NoRowsAtAllTouchNothing) {
   const auto dispatcher = Open();
-  for (const char* fusions : {"gather", "combine"}) {  // which writes zeros
-    const Problem problem =
-        ParseProblem(std::string("forward/bf16/") + fusions + "/e4/t8x2/n32/k32").value();
-    ASSERT_TRUE(dispatcher->Prepare(problem).ok());
-    const absl::Status status =
-        Check(*dispatcher, problem, {.seed = Seed(), .row_counts = std::vector<int64_t>(4, 0)});
+  for (const Case& each : Cases({"forward/bf16/gather/e4/t8x2/n32/k32",
+                                 "forward/bf16/combine/e4/t8x2/n32/k32"},  // which writes zeros
+                                1)) {
+    SCOPED_TRACE(each.Text());
+    ASSERT_TRUE(Prepare(*dispatcher, each).ok());
+    const absl::Status status = Check(*dispatcher, each.problem,
+                                      {.seed = Seed(), .row_counts = std::vector<int64_t>(4, 0)});
     EXPECT_TRUE(status.ok()) << status;
   }
 }
 
+INSTANTIATE_TEST_SUITE_P(, DispatchSmall, ::testing::ValuesIn(FamilyNames()), NameOf);
+
 }  // namespace
 }  // namespace moetune
+
+int main(int argc, char** argv) { return moetune::KernelShopMain(argc, argv); }

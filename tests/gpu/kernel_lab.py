@@ -42,7 +42,7 @@ def shared_bytes(p, experts, stages):
     blocks = p["block_n"] // (64 * (1 if p["pingpong"] else p["consumers"]))
     return (stages * ((p["block_m"] + p["block_n"]) * p["block_k"] * 2 + 16)
             + p["consumers"] * 2 * min(p["block_m"], 16) * (128 * blocks + 16)
-            + p["consumers"] * p["block_m"] * 8 + experts * 16)
+            + 4 * (16 + 20) + p["consumers"] * p["block_m"] * 8 + experts * 16)
 
 
 def read_list(path):
@@ -162,9 +162,10 @@ class Lab:
         self.encode(maps, self.w, [k, n, self.sizes["experts"]], [2 * k, 2 * n * k], [64, p["block_n"] // cluster, 1])
         if not self.gather:
             self.encode(maps + 128, self.x, [k, self.rows], [2 * k], [64, min(p["block_m"], 16)])
-        parameters = (ctypes.c_void_p * 2)(ctypes.addressof(args), maps)
+        queue = ctypes.c_int(0)  # all launches are on one stream
+        parameters = (ctypes.c_void_p * 3)(ctypes.addressof(args), maps, ctypes.addressof(queue))
 
-        def launch(_keep=(module, args, buffer)):
+        def launch(_keep=(module, args, buffer, queue)):
             self.check(self.cuda.cuLaunchKernel(function, grid, 1, 1, 128 * (1 + p["consumers"]), 1, 1, shared,
                                                 ctypes.c_void_p(self.torch.cuda.current_stream().cuda_stream), parameters,
                                                 None))

@@ -14,9 +14,9 @@ import tarfile
 import tempfile
 
 SCRIPT = pathlib.Path(__file__).with_name("measure_models.sh")
-STAGES = ["rates", "tune", "bench", "combine", "zipf", "sm80"]
+STAGES = ["rates", "space", "again", "auto", "tune", "bench", "combine", "zipf", "sm80"]
 MODELS = {"qwen3-30b-a3b": (128, 8), "mixtral-8x7b": (8, 2)}  # experts, top_k
-TOKENS = [1, 16, 256, 1024, 4096]
+TOKENS = [1, 16, 256, 1024, 4096, 16384]
 USAGE_ERROR = 2
 
 
@@ -47,7 +47,9 @@ def main(moetune):
                              env=environment, capture_output=True, text=True)
         check(run.returncode == 0, run.stdout + run.stderr)
         steps = dict(re.findall(r"^(\S+): exit (\d+) after", run.stdout, re.M))
-        wanted = ["tune-24", "tune-80", "tune-combine", "tune-zipf", "tune-sm80", "sm80-qwen3-30b-a3b"]
+        wanted = [f"tune-{name}" for name in ("space", "again", "auto", "first", "combine", "zipf", "sm80")]
+        wanted += ["merge", "sm80-qwen3-30b-a3b"]
+        wanted += [f"{stage}-{model}" for stage in ("tune-known", "tune-combine", "tune-zipf") for model in MODELS]
         wanted += [f"{stage}-{model}" for stage in ("bench", "combine", "zipf") for model in MODELS]
         for step in wanted:
             check(step in steps, f"no {step} in\n{run.stdout}")

@@ -1,31 +1,35 @@
 #!/bin/bash
-# Records the whole space of problems, for replays: every config is compiled, verified and timed.
+# Recordings of whole spaces, for replays, out of a database in which a sweep has measured them.
 #
-#   record_traces.sh MOETUNE FOLDER [PROBLEM...]
+#   record_traces.sh MOETUNE DATABASE FOLDER PROBLEM...
 #
-# MOETUNE is the program; FOLDER gets sweep.db, the compiled kernels and PROBLEM.json.gz, in T4, of each problem; the
-# default is three forward problems of qwen3-30b-a3b with one set of fusions, whose kernels are therefore the same. On 16
-# cores about 5 minutes, 4 of them for the compiles. Started again, it goes on. Exits with 77 without a GPU.
+# MOETUNE is the program. DATABASE is the models.db of measure_models.sh, after its stage `space`, or that of any
+# `moetune tune --strategy exhaustive`. Of each PROBLEM, a key or a pattern of keys (forward/bf16/gather/*/t16x8/*),
+# FOLDER gets KEY.json.gz, in T4, and its replay is printed. Needs no GPU.
 set -euo pipefail
 moetune=$1
-folder=$2
-problems=("${@:3}")
-if ((${#problems[@]} == 0)); then
-  problems=(forward/bf16/gather/e128/t{16,256,4096}x8/n1536/k2048/softmax)
-fi
-[[ $("$moetune" devices --json) == "[]" ]] && { echo "no GPU"; exit 77; }
-
+database=$2
+folder=$3
 mkdir -p "$folder"
-failures=0
-for problem in "${problems[@]}"; do
-  start=$SECONDS
-  # One search at a time: winners of the last problem would change the order, not the space.
-  "$moetune" tune --problem "$problem" --strategy exhaustive --db "$folder/sweep.db" --cubins "$folder/cubins"
-  file=$folder/$(tr / _ <<<"$problem").json.gz
-  "$moetune" export --db "$folder/sweep.db" --format t4 --problem "$problem" | gzip -9n >"$file"
-  echo "$problem: $((SECONDS - start)) s, $(stat -c %s "$file") bytes"
-  # What was recorded can be replayed.
-  "$moetune" replay --trace "$file" --repeats 20 --budgets 24,60 || failures=$((failures + 1))
+
+# KEY TRIALS of the problems of a pattern.
+matching() {
+  python3 - "$database" "$1" <<'PYTHON'
+import sqlite3, sys
+for row in sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True).execute(
+        "SELECT key, count(DISTINCT family || config) FROM measurement JOIN problem ON problem.id = measurement.problem"
+        " WHERE key GLOB ? GROUP BY key", (sys.argv[2],)):
+    print(*row)
+PYTHON
+}
+
+for pattern in "${@:4}"; do
+  found=$(matching "$pattern")
+  [[ -n $found ]] || { echo "FAILED: no trials of '$pattern' stand in $database"; exit 1; }
+  while read -r problem trials; do
+    file=$folder/$(tr / _ <<<"$problem").json.gz
+    "$moetune" export --db "$database" --format t4 --problem "$problem" | gzip -9n >"$file"
+    echo "$problem: $trials configs, $(stat -c %s "$file") bytes"
+    "$moetune" replay --trace "$file" --repeats 20 --budgets $((trials / 50 + 1)),$((trials / 20 + 1))
+  done <<<"$found"
 done
-((failures == 0)) || { echo "FAILED: $failures recordings cannot be replayed"; exit 1; }
-echo "passed"

@@ -109,5 +109,6 @@ TEST_F(Repeatability, WinnersOfThreeSweepsAreEquallyFast) {
 int main(int argc, char** argv) {
   if (argc == 2 && std::string_view(argv[1]) == "worker") return moetune::RunWorker({});
   ::testing::InitGoogleTest(&argc, argv);
+  std::cout << std::unitbuf;  // what is known is printed, whatever ends the test
   return RUN_ALL_TESTS();
 }

@@ -127,6 +127,18 @@ int AllowShared(CUfunc_st* function, int64_t bytes);
 int CountResidentCtas(int* ctas, CUfunc_st* function, int threads, int64_t shared_bytes);
 int Launch(CUfunc_st* function, const Plan& plan, const void* args, CUstream_st* stream);
 
+// Streams and events.
+int CreateStream(CUstream_st** stream);
+int DestroyStream(CUstream_st* stream);
+int SynchronizeStream(CUstream_st* stream);
+int ReadStreamId(CUstream_st* stream, uint64_t* id);
+int IsCapturing(CUstream_st* stream, bool* capturing);
+int CreateEvent(CUevent_st** event);
+int DestroyEvent(CUevent_st* event);
+int RecordEvent(CUevent_st* event, CUstream_st* stream);
+int SynchronizeEvent(CUevent_st* event);
+int ReadElapsed(float* ms, CUevent_st* start, CUevent_st* end);
+
 }  // namespace moetune::fake_cuda
 
 #endif  // MOETUNE_TESTS_TESTING_FAKE_MACHINE_H_
