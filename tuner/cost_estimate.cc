@@ -119,7 +119,7 @@ absl::StatusOr<CostEstimate> EstimateCost(std::span<const Problem> problems,
   ASSIGN_OR_RETURN(const StrategyEntry* strategy, FindStrategy(options.strategy));
   const PastRates rates = RatesOf(records, evaluator.device(), options.strategy, assumptions);
   SweepHistory history(options.fresh ? std::span<const Record>() : records, evaluator);
-  ExpectDefaults(problems, options, evaluator.device(), history);
+  ExpectDefaults(problems, options, evaluator, history);
   CostEstimate cost = {.problems = problems.size(),
                        .ends_itself = strategy->ends_itself && options.budget == 0,
                        .trials_of_a_problem = rates.trials_of_a_problem,
@@ -131,8 +131,7 @@ absl::StatusOr<CostEstimate> EstimateCost(std::span<const Problem> problems,
   std::set<std::string> kernels;  // that are not compiled yet
   for (const Problem& problem : problems) {
     size_t known = 0;
-    const std::vector<Candidate> candidates =
-        CandidatesOf(problem, options, evaluator.device(), history);
+    const std::vector<Candidate> candidates = CandidatesOf(problem, options, evaluator, history);
     for (const Candidate& candidate : candidates) {
       if (history.Find(problem, candidate) != nullptr || history.Failed(problem.shape, candidate)) {
         ++known;

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "kernels/cost_model.h"
-
 namespace moetune {
 namespace {
 
@@ -17,7 +15,7 @@ void Foresee(const std::stop_token& stop, const std::vector<Problem>& problems,
   std::vector<std::vector<Candidate>> likely;
   for (const Problem& problem : problems) {
     if (stop.stop_requested()) return;
-    likely.push_back(LikelyTrials(problem, options, strategy, evaluator.device(), history));
+    likely.push_back(LikelyTrials(problem, options, strategy, evaluator, history));
     const std::vector<Candidate>& trials = likely.back();
     evaluator.Foresee(problem, std::span(trials).first(std::min(kFront, trials.size())));
   }
@@ -29,22 +27,24 @@ void Foresee(const std::stop_token& stop, const std::vector<Problem>& problems,
 }  // namespace
 
 void ExpectDefaults(std::span<const Problem> problems, const SweepOptions& options,
-                    const DeviceSpec& device, SweepHistory& history) {
+                    const Evaluator& evaluator, SweepHistory& history) {
   if (!options.known) return;
   for (const Problem& problem : problems) {
-    const absl::StatusOr<Candidate> standard = DefaultCandidate(problem, device);
-    if (standard.ok()) history.Expect(problem.shape, *standard);
+    const std::vector<Candidate>& ranked = evaluator.Ranked(problem);
+    if (!ranked.empty()) history.Expect(problem.shape, ranked.front());
   }
 }
 
 std::vector<Candidate> CandidatesOf(const Problem& problem, const SweepOptions& options,
-                                    const DeviceSpec& device, const SweepHistory& history) {
-  std::vector<Candidate> candidates = RankCandidates(problem, device, options.families);
-  if (!options.known || candidates.empty()) return candidates;
-  const Candidate standard = candidates.front();
-  std::erase_if(candidates, [&](const Candidate& candidate) {
-    return candidate != standard && !history.Knows(problem.shape, candidate);
-  });
+                                    const Evaluator& evaluator, const SweepHistory& history) {
+  const std::vector<Family const*>& families = options.families;
+  std::vector<Candidate> candidates;
+  for (const Candidate& candidate : evaluator.Ranked(problem)) {
+    const bool chosen =
+        families.empty() || std::ranges::find(families, candidate.family) != families.end();
+    const bool allowed = chosen && (!options.known || history.Knows(problem.shape, candidate));
+    if (allowed || candidates.empty()) candidates.push_back(candidate);
+  }
   return candidates;
 }
 
@@ -65,9 +65,9 @@ std::vector<size_t> FirstTrials(const Problem& problem, std::span<const Candidat
 }
 
 std::vector<Candidate> LikelyTrials(const Problem& problem, const SweepOptions& options,
-                                    const StrategyEntry& strategy, const DeviceSpec& device,
+                                    const StrategyEntry& strategy, const Evaluator& evaluator,
                                     const SweepHistory& history) {
-  const std::vector<Candidate> ranked = CandidatesOf(problem, options, device, history);
+  const std::vector<Candidate> ranked = CandidatesOf(problem, options, evaluator, history);
   const size_t most = options.budget == 0 ? ranked.size() : static_cast<size_t>(options.budget);
   std::vector<bool> taken(ranked.size());
   size_t trials = 0;

@@ -20,12 +20,12 @@ namespace moetune {
 // the sweep will be one. All are told before the first problem begins: what a problem may try does
 // not depend on which others came before it, nor on where a sweep that is resumed was cut short.
 void ExpectDefaults(std::span<const Problem> problems, const SweepOptions& options,
-                    const DeviceSpec& device, SweepHistory& history);
+                    const Evaluator& evaluator, SweepHistory& history);
 
 // What a sweep may try of a problem, in the cost model's order: the default first, and of the
 // others those that its options allow. Kernels that have failed are among them.
 std::vector<Candidate> CandidatesOf(const Problem& problem, const SweepOptions& options,
-                                    const DeviceSpec& device, const SweepHistory& history);
+                                    const Evaluator& evaluator, const SweepHistory& history);
 
 // The places in `candidates` of what a search begins with: the first of them that has not failed,
 // the default as a rule, and what won like problems.
@@ -36,7 +36,7 @@ std::vector<size_t> FirstTrials(const Problem& problem, std::span<const Candidat
 // default, what won like problems, and then exactly its trials where it does not learn, else the
 // order of the cost model.
 std::vector<Candidate> LikelyTrials(const Problem& problem, const SweepOptions& options,
-                                    const StrategyEntry& strategy, const DeviceSpec& device,
+                                    const StrategyEntry& strategy, const Evaluator& evaluator,
                                     const SweepHistory& history);
 
 class Foresight {

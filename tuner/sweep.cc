@@ -48,7 +48,7 @@ class ProblemSweep {
         run_(run),
         evaluator_(evaluator),
         store_(run.store),
-        candidates_(CandidatesOf(problem, run.options, evaluator.device(), run.history)),
+        candidates_(CandidatesOf(problem, run.options, evaluator, run.history)),
         tried_(candidates_.size(), false),
         times_(candidates_.size()) {
     for (size_t i = 0; i < candidates_.size(); ++i) failed_before_ += FailedElsewhere(i) ? 1 : 0;
@@ -350,7 +350,7 @@ absl::StatusOr<std::vector<Winner>> RunSweep(const std::vector<Problem>& problem
              NewUuid(),
              options.now() + options.time_limit};
   known.clear();
-  ExpectDefaults(problems, options, evaluators[0]->device(), run.history);
+  ExpectDefaults(problems, options, *evaluators[0], run.history);
 
   RETURN_IF_ERROR(RecordSweep(run, SweepState::kStarted));
   std::vector<std::optional<Winner>> found(problems.size());

@@ -8,7 +8,6 @@
 #include "kernels/registry.h"
 #include "kernels/status_macros.h"
 #include "tuner/kernel_name.h"
-#include "tuner/search_strategy.h"
 #include "tuner/verifier.h"
 
 namespace moetune {
@@ -137,14 +136,6 @@ absl::StatusOr<std::vector<Trial>> WorkerEvaluator::Measure(const Problem& probl
     }
   }
   return trials;
-}
-
-const std::vector<Candidate>& WorkerEvaluator::Ranked(const Problem& problem) {
-  if (problem != ranked_problem_) {
-    ranked_ = RankCandidates(problem, device());
-    ranked_problem_ = problem;
-  }
-  return ranked_;
 }
 
 // Of each family that is needed, the config that the model likes best of those that have not

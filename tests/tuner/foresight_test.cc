@@ -13,7 +13,7 @@ class ForesightTest : public SweepTest {
  protected:
   std::vector<Candidate> Likely(const SweepOptions& options) {
     const ScanResult scan = store_->Scan(0).value();
-    return LikelyTrials(problem_, options, **FindStrategy(options.strategy), Fiction100(),
+    return LikelyTrials(problem_, options, **FindStrategy(options.strategy), evaluator_,
                         SweepHistory(scan.records, evaluator_));
   }
 };
