@@ -50,6 +50,10 @@ class Evaluator {
   // Returns at once.
   virtual void Foresee(const Problem& problem, std::span<const Candidate> candidates) = 0;
 
+  // The place of one of `candidates`, which were prepared, that need not be waited for, the first
+  // such; where all must be, waits for one.
+  virtual size_t WaitForAny(const Problem& problem, std::span<const Candidate> candidates) = 0;
+
   // One trial per candidate, in their order; with kShort and kFinal all are timed interleaved, and
   // with kFinal a round counts for all of them. An evaluator that cannot time says so by effort
   // kEstimate. ResourceExhausted: this problem is too large for the device; others may go on.

@@ -93,6 +93,13 @@ void WorkerEvaluator::Foresee(const Problem& problem, std::span<const Candidate>
   for (const Candidate& candidate : candidates) pool_->SubmitSpare(problem, candidate, arch_);
 }
 
+size_t WorkerEvaluator::WaitForAny(const Problem& problem, std::span<const Candidate> candidates) {
+  const absl::Time start = absl::Now();
+  const size_t place = pool_->WaitForAny(problem, candidates, arch_);
+  usage_.waiting_for_compiles += absl::Now() - start;
+  return place;
+}
+
 WorkerEvaluator::Usage WorkerEvaluator::usage() const {
   Usage usage = usage_;
   usage.total = absl::Now() - started_;

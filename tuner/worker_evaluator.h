@@ -59,6 +59,7 @@ class WorkerEvaluator : public Evaluator {
   }
   void Prepare(const Problem& problem, std::span<const Candidate> candidates) override;
   void Foresee(const Problem& problem, std::span<const Candidate> candidates) override;
+  size_t WaitForAny(const Problem& problem, std::span<const Candidate> candidates) override;
   absl::StatusOr<std::vector<Trial>> Measure(const Problem& problem,
                                              std::span<const Candidate> candidates,
                                              Effort effort) override;
