@@ -1,6 +1,7 @@
 #include "tuner/foresight.h"
 
 #include <algorithm>
+#include <cstdint>
 
 namespace moetune {
 namespace {
@@ -13,14 +14,17 @@ void Foresee(const std::stop_token& stop, const std::vector<Problem>& problems,
              const SweepOptions& options, const StrategyEntry& strategy,
              const SweepHistory& history, Evaluator& evaluator) {
   std::vector<std::vector<Candidate>> likely;
-  for (const Problem& problem : problems) {
-    if (stop.stop_requested()) return;
-    likely.push_back(LikelyTrials(problem, options, strategy, evaluator, history));
-    const std::vector<Candidate>& trials = likely.back();
-    evaluator.Foresee(problem, std::span(trials).first(std::min(kFront, trials.size())));
-  }
+  const auto foresee = [&](size_t problem, size_t most) {
+    const std::span<const Candidate> trials = likely[problem];
+    if (trials.empty() || stop.stop_requested()) return;
+    evaluator.Foresee(problems[problem], trials.first(std::min(most, trials.size())));
+  };
   for (size_t i = 0; i < problems.size() && !stop.stop_requested(); ++i) {
-    evaluator.Foresee(problems[i], likely[i]);
+    likely.push_back(LikelyTrials(problems[i], options, strategy, evaluator, history));
+    foresee(i, 1);
+  }
+  for (const size_t most : {kFront, SIZE_MAX}) {
+    for (size_t i = 0; i < likely.size(); ++i) foresee(i, most);
   }
 }
 

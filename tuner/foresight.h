@@ -41,8 +41,8 @@ std::vector<Candidate> LikelyTrials(const Problem& problem, const SweepOptions& 
 
 class Foresight {
  public:
-  // Begins at once; all is borrowed. First the likeliest trials of each problem in turn, then all
-  // others.
+  // Begins at once; all is borrowed. First of each problem in turn the first trial, which a problem
+  // cannot begin without, then of each the likeliest, then all others.
   Foresight(const std::vector<Problem>& problems, const SweepOptions& options,
             const StrategyEntry& strategy, const SweepHistory& history, Evaluator& evaluator);
 

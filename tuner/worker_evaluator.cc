@@ -23,6 +23,17 @@ std::string NameOf(const Problem& problem, const Candidate& candidate) {
   return KernelName(problem.shape, candidate.family->name, candidate.config);
 }
 
+// To verify these candidates: theirs, and the one that these are verified against.
+std::vector<const Family*> FamiliesNeeded(std::span<const Candidate> candidates) {
+  std::vector<const Family*> needed;
+  for (const Family* family : Families()) {
+    const bool of_candidate =
+        std::ranges::find(candidates, family, &Candidate::family) != candidates.end();
+    if (of_candidate || family->name == Verifier::kReference) needed.push_back(family);
+  }
+  return needed;
+}
+
 }  // namespace
 
 std::map<std::string_view, Environment> EnvironmentsOf(std::string_view driver,
@@ -85,11 +96,28 @@ absl::Status WorkerEvaluator::StartChild() {
   return absl::OkStatus();
 }
 
+// Of each family that is needed, the config that the model likes best: a base, unless it fails.
+std::vector<Candidate> WorkerEvaluator::LikelyBases(const Problem& problem,
+                                                    std::span<const Candidate> candidates) const {
+  std::vector<Candidate> bases;
+  for (const Family* family : FamiliesNeeded(candidates)) {
+    const auto best = std::ranges::find(Ranked(problem), family, &Candidate::family);
+    if (best != Ranked(problem).end()) bases.push_back(*best);
+  }
+  return bases;
+}
+
 void WorkerEvaluator::Prepare(const Problem& problem, std::span<const Candidate> candidates) {
+  for (const Candidate& base : LikelyBases(problem, candidates)) {
+    pool_->Submit(problem, base, arch_);
+  }
   for (const Candidate& candidate : candidates) pool_->Submit(problem, candidate, arch_);
 }
 
 void WorkerEvaluator::Foresee(const Problem& problem, std::span<const Candidate> candidates) {
+  for (const Candidate& base : LikelyBases(problem, candidates)) {
+    pool_->SubmitSpare(problem, base, arch_);
+  }
   for (const Candidate& candidate : candidates) pool_->SubmitSpare(problem, candidate, arch_);
 }
 
@@ -150,11 +178,7 @@ absl::StatusOr<std::vector<Trial>> WorkerEvaluator::Measure(const Problem& probl
 absl::StatusOr<std::vector<Candidate>> WorkerEvaluator::FindBases(
     const Problem& problem, std::span<const Candidate> candidates) {
   std::vector<Candidate> bases;
-  for (const Family* family : Families()) {
-    const bool needed = family->name == Verifier::kReference ||
-                        std::any_of(candidates.begin(), candidates.end(),
-                                    [&](const Candidate& c) { return c.family == family; });
-    if (!needed) continue;
+  for (const Family* family : FamiliesNeeded(candidates)) {
     for (const Candidate& base : Ranked(problem)) {
       if (base.family != family || failed_.contains(NameOf(problem, base))) continue;
       ASSIGN_OR_RETURN(const CompileResult compiled, pool_->Wait(problem, base, arch_));

@@ -96,6 +96,8 @@ class WorkerEvaluator : public Evaluator {
       : Evaluator(options.rankings), options_(std::move(options)) {}
 
   absl::Status StartChild();
+  std::vector<Candidate> LikelyBases(const Problem& problem,
+                                     std::span<const Candidate> candidates) const;
   absl::StatusOr<std::vector<Candidate>> FindBases(const Problem& problem,
                                                    std::span<const Candidate> candidates);
   absl::StatusOr<bool> Serve(Request& request);
