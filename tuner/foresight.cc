@@ -6,25 +6,32 @@
 namespace moetune {
 namespace {
 
-// Of a problem, before the next one has its turn: about what its search tries before it has learnt
-// where to look.
-constexpr size_t kFront = 64;
+// The first trial, which a search waits for, and of each family the first: it takes the family's
+// base to verify it.
+std::vector<Candidate> FirstOfEachFamily(std::span<const Candidate> trials) {
+  std::vector<Candidate> first;
+  for (const Candidate& trial : trials) {
+    if (std::ranges::find(first, trial.family, &Candidate::family) == first.end()) {
+      first.push_back(trial);
+    }
+  }
+  return first;
+}
 
 void Foresee(const std::stop_token& stop, const std::vector<Problem>& problems,
              const SweepOptions& options, const StrategyEntry& strategy,
              const SweepHistory& history, Evaluator& evaluator) {
   std::vector<std::vector<Candidate>> likely;
-  const auto foresee = [&](size_t problem, size_t most) {
-    const std::span<const Candidate> trials = likely[problem];
-    if (trials.empty() || stop.stop_requested()) return;
-    evaluator.Foresee(problems[problem], trials.first(std::min(most, trials.size())));
-  };
-  for (size_t i = 0; i < problems.size() && !stop.stop_requested(); ++i) {
-    likely.push_back(LikelyTrials(problems[i], options, strategy, evaluator, history));
-    foresee(i, 1);
+  for (const Problem& problem : problems) {
+    if (stop.stop_requested()) return;
+    likely.push_back(LikelyTrials(problem, options, strategy, evaluator, history));
+    evaluator.Foresee(problem, FirstOfEachFamily(likely.back()));
   }
-  for (const size_t most : {kFront, SIZE_MAX}) {
-    for (size_t i = 0; i < likely.size(); ++i) foresee(i, most);
+  for (const size_t most : {static_cast<size_t>(options.look_ahead), SIZE_MAX}) {
+    for (size_t i = 0; i < problems.size() && !stop.stop_requested(); ++i) {
+      const std::span<const Candidate> trials = likely[i];
+      evaluator.Foresee(problems[i], trials.first(std::min(most, trials.size())));
+    }
   }
 }
 
@@ -85,12 +92,10 @@ std::vector<Candidate> LikelyTrials(const Problem& problem, const SweepOptions& 
     if (!measured && !failed) likely.push_back(ranked[i]);
   };
   for (const size_t first : FirstTrials(problem, ranked, options, history)) add(first);
-  if (strategy.learns) {
-    for (size_t i = 0; i < ranked.size(); ++i) add(i);
-  } else {
-    const auto search = strategy.make(ranked, {.seed = options.seed});
-    for (const size_t suggested : search->Suggest(ranked.size())) add(suggested);
-  }
+  const auto search = strategy.make(ranked, {.seed = options.seed});
+  const auto blind = strategy.learns ? static_cast<size_t>(options.look_ahead) : ranked.size();
+  for (const size_t suggested : search->Suggest(blind)) add(suggested);
+  for (size_t i = 0; i < ranked.size(); ++i) add(i);
   return likely;
 }
 

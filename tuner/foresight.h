@@ -33,16 +33,16 @@ std::vector<size_t> FirstTrials(const Problem& problem, std::span<const Candidat
                                 const SweepOptions& options, const SweepHistory& history);
 
 // What a search of `problem` is likely to try, and has not tried yet, the likeliest first: the
-// default, what won like problems, and then exactly its trials where it does not learn, else the
-// order of the cost model.
+// default, what won like problems, exactly what it suggests before it has learnt anything, which
+// may be all it ever does, and then the order of the cost model.
 std::vector<Candidate> LikelyTrials(const Problem& problem, const SweepOptions& options,
                                     const StrategyEntry& strategy, const Evaluator& evaluator,
                                     const SweepHistory& history);
 
 class Foresight {
  public:
-  // Begins at once; all is borrowed. First of each problem in turn the first trial, which a problem
-  // cannot begin without, then of each the likeliest, then all others.
+  // Begins at once; all is borrowed. First of each problem in turn what nothing can be timed
+  // without, then of each the trials of its beginning, then all others.
   Foresight(const std::vector<Problem>& problems, const SweepOptions& options,
             const StrategyEntry& strategy, const SweepHistory& history, Evaluator& evaluator);
 
