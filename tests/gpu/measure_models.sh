@@ -9,14 +9,16 @@
 # after SECONDS (240); one that fails or is ended leaves what it has, and the next begins. Stages, in their order:
 #
 #   rates    what the memory of the cards gives, and an empty launch
-#   tune     the winners of gather, gather+swiglu, scatter+scale and plain, on all GPUs; in passes of growing budget
+#   tune     the winners of gather, gather+swiglu, scatter+scale and plain, on all GPUs: first of every second model at
+#            a few token counts, then of all with the kernels that these have compiled
 #   bench    torch and Triton, and then our winners beside them, FOLDER/bench-MODEL.json
 #   combine  the same of combine beside scatter and scale with the sum that torch then needs, FOLDER/combine-MODEL.json
 #   zipf     winners of zipf routing beside those of softmax, FOLDER/zipf-MODEL.json
 #   sm80     sm80_mma alone, qwen3-30b-a3b, in a database of its own, FOLDER/sm80-qwen3-30b-a3b.json
 #
 # Without any named all run. The environment chooses: $MOETUNE_GPUS (0), $MOETUNE_MODELS, $MOETUNE_TOKENS,
-# $MOETUNE_BUDGETS (24 80), the passes of tune, and $MOETUNE_PEERS, a CSV of other libraries' times for bench.
+# $MOETUNE_BUDGETS (24 80), of tune's first pass and of each one after it, and $MOETUNE_PEERS, a CSV of other
+# libraries' times for bench.
 set -uo pipefail
 moetune=$(realpath "$1")
 folder=$(realpath -m "$3")
@@ -27,6 +29,7 @@ read -ra gpus <<<"${MOETUNE_GPUS:-0}"
 read -ra models <<<"${MOETUNE_MODELS:-qwen3-30b-a3b llama-4-scout mixtral-8x7b deepseek-v3}"
 read -ra budgets <<<"${MOETUNE_BUDGETS:-24 80}"
 tokens=${MOETUNE_TOKENS:-1,16,64,256,1024,4096,16384}
+first_tokens=16,1024,16384   # of tune's first pass
 some_tokens=16,256,1024,4096 # of the stages after bench
 pack=$(realpath -m "${MOETUNE_PACK:-$folder.tgz}")
 listed=()
@@ -95,14 +98,18 @@ zipf() {
 }
 
 run_stage() {
-  local all=("${models[@]/#/--model=}") fusions=gather,gather+swiglu,scatter+scale,plain budget
+  local all=("${models[@]/#/--model=}") fusions=gather,gather+swiglu,scatter+scale,plain first=() budget i
   case $1 in
     rates) timeout "$(left)" "$moetune" devices --measure --json | tee rates.json ;;
     tune)
       # What the baseline compiles is compiled while the GPUs wait for our own compiles.
       nice timeout "$(left)" python3 "$here/torch_baseline.py" --compile-triton >compile-triton.log 2>&1 &
-      for budget in "${budgets[@]}"; do
-        tune "$(($(left) - 30))" "$budget" "$db" "$tokens" "$budget" "${all[@]}" --fusions $fusions "${counted[@]}"
+      for ((i = 0; i < ${#all[@]}; i += 2)); do first+=("${all[i]}"); done
+      tune "$(($(left) * 2 / 5))" "${budgets[0]}" "$db" $first_tokens "${budgets[0]}" "${first[@]}" \
+        --fusions $fusions "${counted[@]}"
+      for budget in "${budgets[@]:1}"; do
+        tune "$(($(left) - 30))" "$budget" "$db" "$tokens" "$budget" --known "${all[@]}" \
+          --fusions $fusions "${counted[@]}"
       done
       ;;
     bench) each_model beside bench Forward "$db" "$tokens" gather,scatter+scale,plain $fusions ;;

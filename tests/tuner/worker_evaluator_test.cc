@@ -162,12 +162,13 @@ TEST(WorkerEvaluator, WhatCandidatesAreVerifiedAgainstIsCompiledWithThem) {
   for (const bool soon : {true, false}) {
     const FakeWorkers workers;
     const auto evaluator = StartOn(workers);
+    const int before = CubinsIn(workers.cubins());
     if (soon) {
       evaluator->Prepare(TinyProblem(), {&last, 1});
     } else {
       evaluator->Foresee(TinyProblem(), {&last, 1});
     }
-    EXPECT_TRUE(Eventually([&] { return CubinsIn(workers.cubins()) == 3; }))
+    EXPECT_TRUE(Eventually([&] { return CubinsIn(workers.cubins()) == before + 3; }))
         << "its own, its family's base and the reference's";
   }
 }
