@@ -202,6 +202,7 @@ absl::StatusOr<Evaluators> StartEvaluators(const TuneOptions& tune,
     return evaluators;
   }
   std::shared_ptr<CompilePool> pool;  // the first one's, for all
+  auto rankings = std::make_shared<Rankings>();
   for (const int ordinal : ordinals) {
     ASSIGN_OR_RETURN(std::unique_ptr<WorkerEvaluator> started,
                      WorkerEvaluator::Start({.worker = worker,
@@ -209,6 +210,7 @@ absl::StatusOr<Evaluators> StartEvaluators(const TuneOptions& tune,
                                              .device = ordinal,
                                              .compile_processes = static_cast<int>(tune.jobs),
                                              .pool = pool,
+                                             .rankings = rankings,
                                              .seed = static_cast<uint64_t>(tune.seed),
                                              .histograms = histograms}));
     pool = started->pool();

@@ -46,9 +46,14 @@ const std::vector<Config::Entry>& Config::entries() const {
 }
 
 const Config::Values* Config::Find(std::string_view name) const {
-  // A dozen entries: a linear scan beats the branches of a binary search.
-  for (const Entry& entry : entries()) {
-    if (entry.first == name) return &entry.second;
+  if (entries_ == nullptr || name.empty()) return nullptr;
+  // A dozen entries: a linear scan beats the branches of a binary search. Names begin alike
+  // (block_k, block_m), so the last letter tells most of them apart.
+  for (const Entry& entry : *entries_) {
+    const std::string& other = entry.first;
+    if (other.size() == name.size() && other.back() == name.back() && other == name) {
+      return &entry.second;
+    }
   }
   return nullptr;
 }

@@ -26,7 +26,9 @@ absl::StatusOr<std::unique_ptr<CompilePool>> CompilePool::Start(CompilePoolOptio
       WorkerClient first,
       WorkerClient::Start(options.worker, {.cubin_folder = options.cubin_folder}, kStartLimit));
   std::string nvrtc = first.hello().nvrtc;
-  std::unique_ptr<CompilePool> pool(new CompilePool(std::move(options), std::move(nvrtc)));
+  ASSIGN_OR_RETURN(CubinCache cache, CubinCache::Open(options.cubin_folder));
+  std::unique_ptr<CompilePool> pool(
+      new CompilePool(std::move(options), std::move(cache), std::move(nvrtc)));
   pool->threads_.emplace_back(&CompilePool::Work, pool.get(), std::move(first),
                               /*takes_spare=*/false);
   for (int i = 1; i < pool->options_.processes; ++i) {
@@ -35,8 +37,8 @@ absl::StatusOr<std::unique_ptr<CompilePool>> CompilePool::Start(CompilePoolOptio
   return pool;
 }
 
-CompilePool::CompilePool(CompilePoolOptions options, std::string nvrtc)
-    : options_(std::move(options)), nvrtc_(std::move(nvrtc)) {}
+CompilePool::CompilePool(CompilePoolOptions options, CubinCache cache, std::string nvrtc)
+    : options_(std::move(options)), cache_(std::move(cache)), nvrtc_(std::move(nvrtc)) {}
 
 CompilePool::~CompilePool() { queue_.Stop(); }
 
@@ -47,15 +49,50 @@ void CompilePool::Submit(const Problem& problem, const Candidate& candidate,
 
 void CompilePool::SubmitSpare(const Problem& problem, const Candidate& candidate,
                               std::string_view arch) {
-  queue_.PushSpare(JobName(problem, candidate, arch), {problem, candidate, std::string(arch)});
+  queue_.Push(JobName(problem, candidate, arch), {problem, candidate, std::string(arch)},
+              Turn::kSpare);
 }
 
 absl::StatusOr<CompileResult> CompilePool::Wait(const Problem& problem, const Candidate& candidate,
                                                 std::string_view arch) {
-  Submit(problem, candidate, arch);
-  auto result = queue_.Wait(JobName(problem, candidate, arch));
+  const std::string name = JobName(problem, candidate, arch);
+  const Job job = {problem, candidate, std::string(arch)};
+  queue_.Push(name, job);
+  if (queue_.StateOf(name) == JobState::kWaiting && !FinishFromCache(name, job)) {
+    queue_.Push(name, job, Turn::kFirst);
+  }
+  auto result = queue_.Wait(name);
   if (result) return *std::move(result);
   return absl::CancelledError("the compile pool was stopped");
+}
+
+size_t CompilePool::WaitForAny(const Problem& problem, std::span<const Candidate> candidates,
+                               std::string_view arch) {
+  std::vector<std::string> names;
+  std::vector<size_t> waiting;
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    names.push_back(JobName(problem, candidates[i], arch));
+    queue_.Push(names[i], {problem, candidates[i], std::string(arch)});
+    const JobState state = queue_.StateOf(names[i]);
+    if (state == JobState::kFinished) return i;
+    if (state == JobState::kWaiting) waiting.push_back(i);
+  }
+  for (const size_t i : waiting) {
+    if (FinishFromCache(names[i], {problem, candidates[i], std::string(arch)})) return i;
+  }
+  return queue_.WaitForAny(names).value_or(0);
+}
+
+// In a process of the pool it would stand behind compiles.
+bool CompilePool::FinishFromCache(const std::string& name, const Job& job) {
+  const absl::Time start = absl::Now();
+  const std::optional<Cubin> cubin =
+      cache_.Find(CubinKey(MakeSource(job.problem.shape, job.candidate), job.arch, nvrtc_));
+  if (!cubin) return false;
+  CompileResult result = Judge(*cubin);
+  result.compile_ms = absl::ToDoubleMilliseconds(absl::Now() - start);
+  queue_.Finish(name, std::move(result));
+  return true;
 }
 
 void CompilePool::Work(Slot worker, bool takes_spare) {

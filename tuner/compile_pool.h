@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -13,6 +14,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "runtime/cubin_cache.h"
 #include "tuner/compile_result.h"
 #include "tuner/job_queue.h"
 #include "tuner/worker_client.h"
@@ -44,9 +46,15 @@ class CompilePool {
   // submitted meanwhile finds that one.
   void SubmitSpare(const Problem& problem, const Candidate& candidate, std::string_view arch);
 
-  // The same, and waits for it. An error: compiling does not work any more.
+  // The same before all others, and waits for it. What is in the folder already is taken from
+  // there, and waits for no process. An error: compiling does not work any more.
   absl::StatusOr<CompileResult> Wait(const Problem& problem, const Candidate& candidate,
                                      std::string_view arch);
+
+  // The place of a candidate that Wait need not wait for, the first such; where there is none, it
+  // submits them all, and waits for the first that is.
+  size_t WaitForAny(const Problem& problem, std::span<const Candidate> candidates,
+                    std::string_view arch);
 
  private:
   struct Job {
@@ -56,12 +64,14 @@ class CompilePool {
   };
   using Slot = std::optional<WorkerClient>;
 
-  CompilePool(CompilePoolOptions options, std::string nvrtc);
+  CompilePool(CompilePoolOptions options, CubinCache cache, std::string nvrtc);
+  bool FinishFromCache(const std::string& name, const Job& job);
   void Work(Slot worker, bool takes_spare);
   absl::StatusOr<CompileResult> Compile(Slot& worker, const Job& job);
   absl::StatusOr<CompileResult> Await(Slot& worker);
 
   const CompilePoolOptions options_;
+  const CubinCache cache_;
   const std::string nvrtc_;
   JobQueue<Job, absl::StatusOr<CompileResult>> queue_;
   std::vector<std::jthread> threads_;

@@ -6,6 +6,7 @@
 
 #include "db/record.h"
 #include "kernels/kernel_facts.h"
+#include "runtime/compiler.h"
 
 namespace moetune {
 
@@ -18,6 +19,9 @@ struct CompileResult {
 
   bool operator==(const CompileResult&) const = default;
 };
+
+// Of a kernel that NVRTC compiled: rejected for local memory, or for serialised wgmma.
+CompileResult Judge(const Cubin& cubin);
 
 }  // namespace moetune
 

@@ -23,14 +23,34 @@ constexpr size_t kLeastTrials = 20;
 // What takes less was not compiled but found in the cache: that takes a millisecond.
 constexpr double kLeastCompileMs = 20;
 
+// From the first trial of a problem to its last, in µs.
+struct Span {
+  int64_t first = INT64_MAX;
+  int64_t last = INT64_MIN;
+};
+
 // What a past sweep took.
 struct PastSweep {
   std::string strategy;
   int64_t started = 0;  // µs
   int64_t finished = 0;
   size_t trials = 0;
-  std::set<std::string> problems;
+  std::map<std::string, Span> problems;
 };
+
+// As many as problems were under way at once: each device has one at a time.
+int DevicesOf(const PastSweep& past) {
+  std::vector<std::pair<int64_t, int>> changes;
+  for (const auto& [key, span] : past.problems) {
+    changes.emplace_back(span.first, 1);
+    changes.emplace_back(span.last, -1);
+  }
+  std::ranges::sort(changes);  // what ends when another begins ends first
+  int devices = 1;
+  int under_way = 0;
+  for (const auto& [at, change] : changes) devices = std::max(devices, under_way += change);
+  return devices;
+}
 
 struct PastRates {
   CostRate compile_seconds, trial_seconds, trials_of_a_problem;
@@ -54,7 +74,9 @@ std::map<std::string, PastSweep> FinishedSweeps(std::span<const Record> records,
       if (m->device.name != device || m->effort != Effort::kProbe) continue;
       PastSweep& past = sweeps[m->sweep];
       ++past.trials;
-      past.problems.insert(ProblemKey(m->problem));
+      Span& span = past.problems[ProblemKey(m->problem)];
+      span.first = std::min(span.first, m->measured_at);
+      span.last = std::max(span.last, m->measured_at);
     }
   }
   std::erase_if(sweeps, [](const auto& entry) {
@@ -83,7 +105,7 @@ PastRates RatesOf(std::span<const Record> records, const DeviceSpec& device,
   double seconds = 0;
   size_t trials = 0, sweeps = 0, trials_of_strategy = 0, problems = 0, sweeps_of_strategy = 0;
   for (const auto& [id, past] : FinishedSweeps(records, device.name)) {
-    seconds += static_cast<double>(past.finished - past.started) / 1e6;
+    seconds += DevicesOf(past) * static_cast<double>(past.finished - past.started) / 1e6;
     trials += past.trials;
     ++sweeps;
     if (past.strategy != strategy) continue;
@@ -119,20 +141,20 @@ absl::StatusOr<CostEstimate> EstimateCost(std::span<const Problem> problems,
   ASSIGN_OR_RETURN(const StrategyEntry* strategy, FindStrategy(options.strategy));
   const PastRates rates = RatesOf(records, evaluator.device(), options.strategy, assumptions);
   SweepHistory history(options.fresh ? std::span<const Record>() : records, evaluator);
-  ExpectDefaults(problems, options, evaluator.device(), history);
+  ExpectDefaults(problems, options, evaluator, history);
   CostEstimate cost = {.problems = problems.size(),
                        .ends_itself = strategy->ends_itself && options.budget == 0,
                        .trials_of_a_problem = rates.trials_of_a_problem,
                        .compile_seconds = rates.compile_seconds,
-                       .trial_seconds = rates.trial_seconds};
+                       .trial_seconds = rates.trial_seconds,
+                       .limit = absl::ToDoubleSeconds(options.time_limit)};
   size_t most = SIZE_MAX;  // trials of a problem
   if (options.budget > 0) most = static_cast<size_t>(options.budget);
   if (cost.ends_itself) most = static_cast<size_t>(std::ceil(rates.trials_of_a_problem.value));
   std::set<std::string> kernels;  // that are not compiled yet
   for (const Problem& problem : problems) {
     size_t known = 0;
-    const std::vector<Candidate> candidates =
-        CandidatesOf(problem, options, evaluator.device(), history);
+    const std::vector<Candidate> candidates = CandidatesOf(problem, options, evaluator, history);
     for (const Candidate& candidate : candidates) {
       if (history.Find(problem, candidate) != nullptr || history.Failed(problem.shape, candidate)) {
         ++known;
@@ -163,9 +185,13 @@ std::string CostText(const CostEstimate& cost) {
     absl::StrAppendFormat(&text, " (%.0f a problem, %s)", cost.trials_of_a_problem.value,
                           RateText(cost.trials_of_a_problem, "sweep"));
   }
-  absl::StrAppendFormat(&text, "\nabout %s: up to %d kernels to compile, %.1f s each (%s)",
-                        DurationText(cost.seconds()), cost.kernels, cost.compile_seconds.value,
-                        RateText(cost.compile_seconds, "compile"));
+  absl::StrAppendFormat(&text, "\nabout %s", DurationText(cost.seconds()));
+  if (cost.limit < cost.all_seconds()) {
+    absl::StrAppendFormat(&text, ", the time limit, of about %s for all",
+                          DurationText(cost.all_seconds()));
+  }
+  absl::StrAppendFormat(&text, ": up to %d kernels to compile, %.1f s each (%s)", cost.kernels,
+                        cost.compile_seconds.value, RateText(cost.compile_seconds, "compile"));
   if (cost.trial_seconds.value > 0) {
     absl::StrAppendFormat(&text, "; %.2f s a trial (%s)", cost.trial_seconds.value,
                           RateText(cost.trial_seconds, "sweep"));

@@ -2,7 +2,9 @@
 #ifndef MOETUNE_TUNER_COST_ESTIMATE_H_
 #define MOETUNE_TUNER_COST_ESTIMATE_H_
 
+#include <algorithm>
 #include <cstddef>
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -36,10 +38,13 @@ struct CostEstimate {
   bool ends_itself = false;
   CostRate trials_of_a_problem;  // where it ends by itself
   CostRate compile_seconds;      // of one kernel
-  CostRate trial_seconds;        // of past sweeps with their waits for compiles
+  CostRate trial_seconds;        // on one device, of past sweeps with their waits for compiles
   double compiling = 0;          // seconds, by all processes
   double measuring = 0;          // seconds, on all devices; 0: nothing is timed
-  double seconds() const { return compiling > measuring ? compiling : measuring; }
+  // After so many seconds no new trial is begun.
+  double limit = std::numeric_limits<double>::infinity();
+  double all_seconds() const { return std::max(compiling, measuring); }  // without the limit
+  double seconds() const { return std::min(all_seconds(), limit); }
 };
 
 // Of `problems` as RunSweep would take them on `devices` evaluators like this one, with `processes`

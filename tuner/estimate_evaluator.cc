@@ -39,6 +39,11 @@ void EstimateEvaluator::Foresee(const Problem& problem, std::span<const Candidat
   }
 }
 
+size_t EstimateEvaluator::WaitForAny(const Problem& problem,
+                                     std::span<const Candidate> candidates) {
+  return pool_->WaitForAny(problem, candidates, ArchName(device_.compute_capability));
+}
+
 absl::StatusOr<std::vector<Trial>> EstimateEvaluator::Measure(const Problem& problem,
                                                               std::span<const Candidate> candidates,
                                                               Effort) {

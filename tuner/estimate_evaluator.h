@@ -27,6 +27,7 @@ class EstimateEvaluator : public Evaluator {
   }
   void Prepare(const Problem& problem, std::span<const Candidate> candidates) override;
   void Foresee(const Problem& problem, std::span<const Candidate> candidates) override;
+  size_t WaitForAny(const Problem& problem, std::span<const Candidate> candidates) override;
 
   // Whatever the effort, trials are of kEstimate, with the estimate as their one sample.
   absl::StatusOr<std::vector<Trial>> Measure(const Problem& problem,

@@ -3,12 +3,15 @@
 #ifndef MOETUNE_TUNER_EVALUATOR_H_
 #define MOETUNE_TUNER_EVALUATOR_H_
 
+#include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "db/record.h"
 #include "kernels/family.h"
+#include "tuner/rankings.h"
 
 namespace moetune {
 
@@ -21,10 +24,20 @@ struct Trial {
   KernelFacts facts;  // of the kernel that was timed
 };
 
-// Not thread-safe, but for Foresee.
+// Not thread-safe, but for Foresee and Ranked.
 class Evaluator {
  public:
+  // `rankings` may be another evaluator's.
+  explicit Evaluator(std::shared_ptr<Rankings> rankings = std::make_shared<Rankings>())
+      : rankings_(std::move(rankings)) {}
   virtual ~Evaluator() = default;
+
+  // All candidates for the problem on this device in the cost model's order; the first is the
+  // default. Valid as long as the evaluator.
+  const std::vector<Candidate>& Ranked(const Problem& problem) const {
+    return rankings_->Of(problem, device());
+  }
+  const std::shared_ptr<Rankings>& rankings() const { return rankings_; }
 
   // The device, and the environment that a measurement of this family will carry.
   virtual const DeviceSpec& device() const = 0;
@@ -37,12 +50,19 @@ class Evaluator {
   // Returns at once.
   virtual void Foresee(const Problem& problem, std::span<const Candidate> candidates) = 0;
 
+  // The place of one of `candidates`, which were prepared, that need not be waited for, the first
+  // such; where all must be, waits for one.
+  virtual size_t WaitForAny(const Problem& problem, std::span<const Candidate> candidates) = 0;
+
   // One trial per candidate, in their order; with kShort and kFinal all are timed interleaved, and
   // with kFinal a round counts for all of them. An evaluator that cannot time says so by effort
   // kEstimate. ResourceExhausted: this problem is too large for the device; others may go on.
   virtual absl::StatusOr<std::vector<Trial>> Measure(const Problem& problem,
                                                      std::span<const Candidate> candidates,
                                                      Effort effort) = 0;
+
+ private:
+  std::shared_ptr<Rankings> rankings_;
 };
 
 }  // namespace moetune

@@ -1,15 +1,22 @@
 #include "tuner/foresight.h"
 
 #include <algorithm>
-
-#include "kernels/cost_model.h"
+#include <cstdint>
 
 namespace moetune {
 namespace {
 
-// Of a problem, before the next one has its turn: about what its search tries before it has learnt
-// where to look.
-constexpr size_t kFront = 64;
+// The first trial, which a search waits for, and of each family the first: it takes the family's
+// base to verify it.
+std::vector<Candidate> FirstOfEachFamily(std::span<const Candidate> trials) {
+  std::vector<Candidate> first;
+  for (const Candidate& trial : trials) {
+    if (std::ranges::find(first, trial.family, &Candidate::family) == first.end()) {
+      first.push_back(trial);
+    }
+  }
+  return first;
+}
 
 void Foresee(const std::stop_token& stop, const std::vector<Problem>& problems,
              const SweepOptions& options, const StrategyEntry& strategy,
@@ -17,34 +24,38 @@ void Foresee(const std::stop_token& stop, const std::vector<Problem>& problems,
   std::vector<std::vector<Candidate>> likely;
   for (const Problem& problem : problems) {
     if (stop.stop_requested()) return;
-    likely.push_back(LikelyTrials(problem, options, strategy, evaluator.device(), history));
-    const std::vector<Candidate>& trials = likely.back();
-    evaluator.Foresee(problem, std::span(trials).first(std::min(kFront, trials.size())));
+    likely.push_back(LikelyTrials(problem, options, strategy, evaluator, history));
+    evaluator.Foresee(problem, FirstOfEachFamily(likely.back()));
   }
-  for (size_t i = 0; i < problems.size() && !stop.stop_requested(); ++i) {
-    evaluator.Foresee(problems[i], likely[i]);
+  for (const size_t most : {static_cast<size_t>(options.look_ahead), SIZE_MAX}) {
+    for (size_t i = 0; i < problems.size() && !stop.stop_requested(); ++i) {
+      const std::span<const Candidate> trials = likely[i];
+      evaluator.Foresee(problems[i], trials.first(std::min(most, trials.size())));
+    }
   }
 }
 
 }  // namespace
 
 void ExpectDefaults(std::span<const Problem> problems, const SweepOptions& options,
-                    const DeviceSpec& device, SweepHistory& history) {
+                    const Evaluator& evaluator, SweepHistory& history) {
   if (!options.known) return;
   for (const Problem& problem : problems) {
-    const absl::StatusOr<Candidate> standard = DefaultCandidate(problem, device);
-    if (standard.ok()) history.Expect(problem.shape, *standard);
+    const std::vector<Candidate>& ranked = evaluator.Ranked(problem);
+    if (!ranked.empty()) history.Expect(problem.shape, ranked.front());
   }
 }
 
 std::vector<Candidate> CandidatesOf(const Problem& problem, const SweepOptions& options,
-                                    const DeviceSpec& device, const SweepHistory& history) {
-  std::vector<Candidate> candidates = RankCandidates(problem, device, options.families);
-  if (!options.known || candidates.empty()) return candidates;
-  const Candidate standard = candidates.front();
-  std::erase_if(candidates, [&](const Candidate& candidate) {
-    return candidate != standard && !history.Knows(problem.shape, candidate);
-  });
+                                    const Evaluator& evaluator, const SweepHistory& history) {
+  const std::vector<Family const*>& families = options.families;
+  std::vector<Candidate> candidates;
+  for (const Candidate& candidate : evaluator.Ranked(problem)) {
+    const bool chosen =
+        families.empty() || std::ranges::find(families, candidate.family) != families.end();
+    const bool allowed = chosen && (!options.known || history.Knows(problem.shape, candidate));
+    if (allowed || candidates.empty()) candidates.push_back(candidate);
+  }
   return candidates;
 }
 
@@ -65,9 +76,9 @@ std::vector<size_t> FirstTrials(const Problem& problem, std::span<const Candidat
 }
 
 std::vector<Candidate> LikelyTrials(const Problem& problem, const SweepOptions& options,
-                                    const StrategyEntry& strategy, const DeviceSpec& device,
+                                    const StrategyEntry& strategy, const Evaluator& evaluator,
                                     const SweepHistory& history) {
-  const std::vector<Candidate> ranked = CandidatesOf(problem, options, device, history);
+  const std::vector<Candidate> ranked = CandidatesOf(problem, options, evaluator, history);
   const size_t most = options.budget == 0 ? ranked.size() : static_cast<size_t>(options.budget);
   std::vector<bool> taken(ranked.size());
   size_t trials = 0;
@@ -81,12 +92,10 @@ std::vector<Candidate> LikelyTrials(const Problem& problem, const SweepOptions& 
     if (!measured && !failed) likely.push_back(ranked[i]);
   };
   for (const size_t first : FirstTrials(problem, ranked, options, history)) add(first);
-  if (strategy.learns) {
-    for (size_t i = 0; i < ranked.size(); ++i) add(i);
-  } else {
-    const auto search = strategy.make(ranked, {.seed = options.seed});
-    for (const size_t suggested : search->Suggest(ranked.size())) add(suggested);
-  }
+  const auto search = strategy.make(ranked, {.seed = options.seed});
+  const auto blind = strategy.learns ? static_cast<size_t>(options.look_ahead) : ranked.size();
+  for (const size_t suggested : search->Suggest(blind)) add(suggested);
+  for (size_t i = 0; i < ranked.size(); ++i) add(i);
   return likely;
 }
 

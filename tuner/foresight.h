@@ -20,12 +20,12 @@ namespace moetune {
 // the sweep will be one. All are told before the first problem begins: what a problem may try does
 // not depend on which others came before it, nor on where a sweep that is resumed was cut short.
 void ExpectDefaults(std::span<const Problem> problems, const SweepOptions& options,
-                    const DeviceSpec& device, SweepHistory& history);
+                    const Evaluator& evaluator, SweepHistory& history);
 
 // What a sweep may try of a problem, in the cost model's order: the default first, and of the
 // others those that its options allow. Kernels that have failed are among them.
 std::vector<Candidate> CandidatesOf(const Problem& problem, const SweepOptions& options,
-                                    const DeviceSpec& device, const SweepHistory& history);
+                                    const Evaluator& evaluator, const SweepHistory& history);
 
 // The places in `candidates` of what a search begins with: the first of them that has not failed,
 // the default as a rule, and what won like problems.
@@ -33,16 +33,16 @@ std::vector<size_t> FirstTrials(const Problem& problem, std::span<const Candidat
                                 const SweepOptions& options, const SweepHistory& history);
 
 // What a search of `problem` is likely to try, and has not tried yet, the likeliest first: the
-// default, what won like problems, and then exactly its trials where it does not learn, else the
-// order of the cost model.
+// default, what won like problems, exactly what it suggests before it has learnt anything, which
+// may be all it ever does, and then the order of the cost model.
 std::vector<Candidate> LikelyTrials(const Problem& problem, const SweepOptions& options,
-                                    const StrategyEntry& strategy, const DeviceSpec& device,
+                                    const StrategyEntry& strategy, const Evaluator& evaluator,
                                     const SweepHistory& history);
 
 class Foresight {
  public:
-  // Begins at once; all is borrowed. First the likeliest trials of each problem in turn, then all
-  // others.
+  // Begins at once; all is borrowed. First of each problem in turn what nothing can be timed
+  // without, then of each the trials of its beginning, then all others.
   Foresight(const std::vector<Problem>& problems, const SweepOptions& options,
             const StrategyEntry& strategy, const SweepHistory& history, Evaluator& evaluator);
 

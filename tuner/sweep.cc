@@ -48,8 +48,9 @@ class ProblemSweep {
         run_(run),
         evaluator_(evaluator),
         store_(run.store),
-        candidates_(CandidatesOf(problem, run.options, evaluator.device(), run.history)),
+        candidates_(CandidatesOf(problem, run.options, evaluator, run.history)),
         tried_(candidates_.size(), false),
+        probed_(candidates_.size(), false),
         times_(candidates_.size()) {
     for (size_t i = 0; i < candidates_.size(); ++i) failed_before_ += FailedElsewhere(i) ? 1 : 0;
     strategy_ = run.strategy.make(candidates_,
@@ -110,7 +111,7 @@ class ProblemSweep {
 
   void Recall(size_t candidate, const Measurement& measurement) {
     Learn(candidate, measurement);
-    run_.observer.OnTrial(measurement, /*from_store=*/true);
+    if (!probed_[candidate]) run_.observer.OnTrial(measurement, /*from_store=*/true);
   }
 
   // What the store holds beyond the steps of this search may win too; a kernel that has failed
@@ -123,35 +124,54 @@ class ProblemSweep {
     }
   }
 
+  // A candidate whose trial comes soon.
+  struct Ahead {
+    size_t candidate;
+    bool compiled;  // for a problem before
+  };
+
+  bool MayGoOn() const { return trials_ == 0 || !run_.PastDeadline(); }
+
   // Probes the default, which every winner is compared with, what won like problems, and then what
   // the strategy asks for. What the store holds is told and not measured: so a search that was cut
-  // short takes the same steps again, and goes on as if nothing had happened.
+  // short takes the same steps again, and goes on as if nothing had happened. The strategy is told
+  // in the order of its suggestions, whatever was compiled, and so measured, first.
   absl::Status Search() {
-    std::deque<size_t> ahead;
+    std::deque<Ahead> ahead;
     Enqueue(FirstTrials(problem_, candidates_, run_.options, run_.history), ahead);
-    while (trials_ < TrialsPlanned() && (trials_ == 0 || !run_.PastDeadline())) {
+    while (trials_ < TrialsPlanned() && MayGoOn()) {
       LookAhead(ahead);
       if (ahead.empty()) break;
-      if (const KnownTrial* known = Known(ahead.front())) {
-        Recall(ahead.front(), known->measurement);
-      } else {
-        RETURN_IF_ERROR(Measure({&ahead.front(), 1}, Effort::kProbe).status());
-      }
+      const size_t next = ahead.front().candidate;
+      while (Known(next) == nullptr && MayGoOn()) RETURN_IF_ERROR(ProbeOneOf(ahead));
+      if (Known(next) == nullptr) break;
+      Recall(next, Known(next)->measurement);
       ahead.pop_front();
     }
     return absl::OkStatus();
   }
 
+  // The first that is compiled: nothing is waited for while anything can be timed.
+  absl::Status ProbeOneOf(const std::deque<Ahead>& ahead) {
+    std::vector<size_t> unknown;
+    std::vector<Candidate> candidates;
+    for (const Ahead& each : ahead) {
+      if (Known(each.candidate) != nullptr) continue;
+      unknown.push_back(each.candidate);
+      candidates.push_back(candidates_[each.candidate]);
+    }
+    const size_t chosen = unknown[evaluator_.WaitForAny(problem_, candidates)];
+    probed_[chosen] = true;
+    return Measure({&chosen, 1}, Effort::kProbe).status();
+  }
+
   // Compiles run while others are timed. But a search that learns knows more after each trial:
   // where the next kernel is there already, nothing more is suggested before it is timed.
-  void LookAhead(std::deque<size_t>& ahead) {
+  void LookAhead(std::deque<Ahead>& ahead) {
     const size_t target = std::min<size_t>(run_.options.look_ahead, TrialsPlanned() - trials_);
     const bool learns = run_.strategy.learns;
     while (ahead.size() < target) {
-      if (learns && !ahead.empty() &&
-          run_.history.CompiledBefore(problem_, candidates_[ahead.front()])) {
-        return;
-      }
+      if (learns && !ahead.empty() && ahead.front().compiled) return;
       const std::vector<size_t> suggested = strategy_->Suggest(learns ? 1 : target - ahead.size());
       if (suggested.empty()) return;
       Enqueue(suggested, ahead);
@@ -159,21 +179,21 @@ class ProblemSweep {
   }
 
   // Each once: the strategy does not know of the first trials before they are measured.
-  void Enqueue(const std::vector<size_t>& chosen, std::deque<size_t>& ahead) {
+  void Enqueue(const std::vector<size_t>& chosen, std::deque<Ahead>& ahead) {
     std::vector<Candidate> unknown;
-    for (size_t candidate : chosen) {
-      if (FailedElsewhere(candidate)) {
-        strategy_->Observe(candidate, std::nullopt);
-      } else if (std::ranges::find(ahead, candidate) == ahead.end()) {
-        ahead.push_back(candidate);
-        if (Known(candidate) == nullptr) unknown.push_back(candidates_[candidate]);
+    for (size_t i : chosen) {
+      if (FailedElsewhere(i)) {
+        strategy_->Observe(i, std::nullopt);
+      } else if (std::ranges::find(ahead, i, &Ahead::candidate) == ahead.end()) {
+        ahead.push_back({i, run_.history.CompiledBefore(problem_, candidates_[i])});
+        if (Known(i) == nullptr) unknown.push_back(candidates_[i]);
       }
     }
     evaluator_.Prepare(problem_, unknown);
   }
 
-  // Measures and learns. Everything of one Measure is on its way to the store when this returns,
-  // except passed trials of the final: those are for the caller to append beside the winner.
+  // Everything of one Measure is on its way to the store when this returns, except passed trials of
+  // the final: those are for the caller to append beside the winner.
   absl::StatusOr<std::vector<Trial>> Measure(std::span<const size_t> chosen, Effort effort) {
     std::vector<Candidate> candidates;
     for (size_t i : chosen) candidates.push_back(candidates_[i]);
@@ -184,7 +204,7 @@ class ProblemSweep {
       Measurement& measurement = trials[i].measurement;
       measurement.sweep = run_.id;
       const bool passed = measurement.outcome == Outcome::kOk;
-      if (effort == Effort::kProbe || !passed) Learn(chosen[i], measurement);
+      if (effort != Effort::kProbe && !passed) Learn(chosen[i], measurement);
       // An estimate is one for every effort, and stands in the store from the first time.
       const bool repeated = effort != Effort::kProbe && measurement.effort == Effort::kEstimate;
       if (passed && (effort == Effort::kFinal || repeated)) continue;
@@ -298,6 +318,7 @@ class ProblemSweep {
   // In the cost model's order: the first is what a look-up without any record answers.
   std::vector<Candidate> candidates_;
   std::vector<bool> tried_;
+  std::vector<bool> probed_;                  // in this run
   std::vector<std::optional<double>> times_;  // of those that passed
   std::unique_ptr<SearchStrategy> strategy_;
   size_t trials_ = 0;         // candidates with an outcome, those from the store included
@@ -350,7 +371,7 @@ absl::StatusOr<std::vector<Winner>> RunSweep(const std::vector<Problem>& problem
              NewUuid(),
              options.now() + options.time_limit};
   known.clear();
-  ExpectDefaults(problems, options, evaluators[0]->device(), run.history);
+  ExpectDefaults(problems, options, *evaluators[0], run.history);
 
   RETURN_IF_ERROR(RecordSweep(run, SweepState::kStarted));
   std::vector<std::optional<Winner>> found(problems.size());

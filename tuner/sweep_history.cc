@@ -2,55 +2,57 @@
 
 #include <algorithm>
 #include <cmath>
-#include <string_view>
 
-#include "absl/strings/str_format.h"
 #include "db/nearest.h"
 #include "kernels/registry.h"
-#include "tuner/kernel_name.h"
 
 namespace moetune {
 namespace {
 
-std::string TrialName(const Problem& problem, std::string_view family, const Config& config) {
-  return absl::StrFormat("%s %s %s", ProblemKey(problem), family, config.Text());
-}
-
-// Rows of a family that is no more, and of other devices and environments, are of no use here.
+// The family of a row. Null: rows of a family that is no more, and of other devices and
+// environments, are of no use here.
 template <typename Row>
-bool IsOfHere(const Row& row, const Evaluator& evaluator) {
+const Family* FamilyHere(const Row& row, const Evaluator& evaluator) {
   const absl::StatusOr<const Family*> family = FindFamily(row.family);
-  return family.ok() && row.device.name == evaluator.device().name &&
-         row.environment == evaluator.EnvironmentOf(**family);
+  const bool here = family.ok() && row.device.name == evaluator.device().name &&
+                    row.environment == evaluator.EnvironmentOf(**family);
+  return here ? *family : nullptr;
 }
 
 }  // namespace
+
+SweepHistory::Kernel SweepHistory::KernelOf(const Shape& shape, const Candidate& candidate) {
+  return {shape.op,        shape.dtype, shape.output, shape.fusions, candidate.family->name,
+          candidate.config};
+}
 
 SweepHistory::SweepHistory(std::span<const Record> records, const Evaluator& evaluator) {
   MutexLock lock(mutex_);
   for (const Record& record : records) {
     if (const auto* measurement = std::get_if<Measurement>(&record.row)) {
-      if (!IsOfHere(*measurement, evaluator)) continue;
-      Note(*measurement, record.sequence);
-      const std::string key = ProblemKey(measurement->problem);
-      first_sequence_.try_emplace(key, record.sequence);
-      last_sequence_[key] = record.sequence;
+      const Family* family = FamilyHere(*measurement, evaluator);
+      if (family == nullptr) continue;
+      Note(*measurement, *family, record.sequence);
+      first_sequence_.try_emplace(measurement->problem, record.sequence);
+      last_sequence_[measurement->problem] = record.sequence;
     } else if (const auto* winner = std::get_if<Winner>(&record.row)) {
       past_winners_.push_back({*winner, record.sequence});
-      if (!IsOfHere(*winner, evaluator)) continue;
-      winners_[ProblemKey(winner->problem)] = {*winner, record.sequence};
+      if (FamilyHere(*winner, evaluator) == nullptr) continue;
+      winners_[winner->problem] = {*winner, record.sequence};
     }
   }
 }
 
 void SweepHistory::Add(const Measurement& measurement) {
+  const absl::StatusOr<const Family*> family = FindFamily(measurement.family);
+  if (!family.ok()) return;
   MutexLock lock(mutex_);
-  Note(measurement, kThisRun);
+  Note(measurement, **family, kThisRun);
 }
 
-void SweepHistory::Note(const Measurement& m, int64_t sequence) {
-  KnownTrial& known = trials_[TrialName(m.problem, m.family, m.config)];
-  const std::string kernel = KernelName(m.problem.shape, m.family, m.config);
+void SweepHistory::Note(const Measurement& m, const Family& family, int64_t sequence) {
+  KnownTrial& known = trials_[{m.problem, family.name, m.config}];
+  const Kernel kernel = KernelOf(m.problem.shape, {&family, m.config});
   compiled_.try_emplace(kernel, sequence);
   if (m.outcome != Outcome::kOk) {
     known = {.measurement = m};
@@ -72,7 +74,7 @@ void SweepHistory::Add(const Winner& winner) {
 
 bool SweepHistory::Failed(const Shape& shape, const Candidate& candidate) const {
   MutexLock lock(mutex_);
-  return failed_.contains(KernelName(shape, candidate.family->name, candidate.config));
+  return failed_.contains(KernelOf(shape, candidate));
 }
 
 bool SweepHistory::FailedElsewhere(const Problem& problem, const Candidate& candidate) const {
@@ -81,44 +83,41 @@ bool SweepHistory::FailedElsewhere(const Problem& problem, const Candidate& cand
 
 const KnownTrial* SweepHistory::Find(const Problem& problem, const Candidate& candidate) const {
   MutexLock lock(mutex_);
-  const auto found = trials_.find(TrialName(problem, candidate.family->name, candidate.config));
+  const auto found = trials_.find({problem, candidate.family->name, candidate.config});
   // A later look without the first says nothing of how it compares with others.
   const bool known = found != trials_.end() && !found->second.measurement.family.empty();
   return known ? &found->second : nullptr;
 }
 
 const Winner* SweepHistory::StandingWinner(const Problem& problem) const {
-  const std::string key = ProblemKey(problem);
-  const auto found = winners_.find(key);
+  const auto found = winners_.find(problem);
   if (found == winners_.end()) return nullptr;
-  const auto last = last_sequence_.find(key);
+  const auto last = last_sequence_.find(problem);
   if (last != last_sequence_.end() && last->second > found->second.sequence) return nullptr;
   const Winner& winner = found->second.winner;
-  MutexLock lock(mutex_);
-  if (failed_.contains(KernelName(problem.shape, winner.family, winner.config))) return nullptr;
-  return &winner;
+  const absl::StatusOr<const Family*> family = FindFamily(winner.family);
+  return family.ok() && !Failed(problem.shape, {*family, winner.config}) ? &winner : nullptr;
 }
 
 bool SweepHistory::IsBefore(const Problem& problem, int64_t sequence) const {
-  const auto first = first_sequence_.find(ProblemKey(problem));
+  const auto first = first_sequence_.find(problem);
   return first == first_sequence_.end() || sequence < first->second;
 }
 
 void SweepHistory::Expect(const Shape& shape, const Candidate& candidate) {
   MutexLock lock(mutex_);
-  expected_.insert(KernelName(shape, candidate.family->name, candidate.config));
+  expected_.insert(KernelOf(shape, candidate));
 }
 
 bool SweepHistory::Knows(const Shape& shape, const Candidate& candidate) const {
   MutexLock lock(mutex_);
-  const std::string kernel = KernelName(shape, candidate.family->name, candidate.config);
+  const Kernel kernel = KernelOf(shape, candidate);
   return compiled_.contains(kernel) || expected_.contains(kernel);
 }
 
 bool SweepHistory::CompiledBefore(const Problem& problem, const Candidate& candidate) const {
   MutexLock lock(mutex_);
-  const auto found =
-      compiled_.find(KernelName(problem.shape, candidate.family->name, candidate.config));
+  const auto found = compiled_.find(KernelOf(problem.shape, candidate));
   return found != compiled_.end() && IsBefore(problem, found->second);
 }
 

@@ -5,14 +5,16 @@
 
 #include <cstdint>
 #include <limits>
-#include <map>
 #include <optional>
-#include <set>
 #include <span>
-#include <string>
+#include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/container/node_hash_map.h"
 #include "db/mutex.h"
 #include "db/record.h"
 #include "tuner/evaluator.h"
@@ -66,6 +68,12 @@ class SweepHistory {
   std::vector<Candidate> WinnersNear(const Problem& problem, size_t count) const;
 
  private:
+  // What one compiled kernel is made of, and one trial: a sweep asks for thousands between two
+  // trials, so these are no texts.
+  using Kernel = std::tuple<OpKind, Dtype, Dtype, Fusions, std::string_view, Config>;
+  using TrialKey = std::tuple<Problem, std::string_view, Config>;
+  static Kernel KernelOf(const Shape& shape, const Candidate& candidate);
+
   struct Chosen {
     Winner winner;
     int64_t sequence = 0;
@@ -73,20 +81,21 @@ class SweepHistory {
   // Rows of this run come after all others.
   static constexpr int64_t kThisRun = std::numeric_limits<int64_t>::max();
 
-  void Note(const Measurement& measurement, int64_t sequence) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Note(const Measurement& measurement, const Family& family, int64_t sequence)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Of a problem's first trial in the store; where it has none, everything came before it.
   bool IsBefore(const Problem& problem, int64_t sequence) const;
 
   // Of the store alone.
-  std::map<std::string, Chosen> winners_;         // by problem
-  std::map<std::string, int64_t> last_sequence_;  // of a problem's trials
-  std::map<std::string, int64_t> first_sequence_;
+  absl::flat_hash_map<Problem, Chosen> winners_;
+  absl::flat_hash_map<Problem, int64_t> last_sequence_;  // of a problem's trials
+  absl::flat_hash_map<Problem, int64_t> first_sequence_;
 
   mutable Mutex mutex_;
-  std::map<std::string, KnownTrial> trials_ ABSL_GUARDED_BY(mutex_);  // by problem and candidate
-  std::set<std::string> failed_ ABSL_GUARDED_BY(mutex_);              // kernels
-  std::map<std::string, int64_t> compiled_ ABSL_GUARDED_BY(mutex_);   // kernels, first row
-  std::set<std::string> expected_ ABSL_GUARDED_BY(mutex_);            // kernels
+  absl::node_hash_map<TrialKey, KnownTrial> trials_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_set<Kernel> failed_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<Kernel, int64_t> compiled_ ABSL_GUARDED_BY(mutex_);  // its first row
+  absl::flat_hash_set<Kernel> expected_ ABSL_GUARDED_BY(mutex_);
   // Measured ones of all devices, the newest last.
   std::vector<Chosen> past_winners_ ABSL_GUARDED_BY(mutex_);
 };

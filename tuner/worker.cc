@@ -131,19 +131,6 @@ class Worker {
             .error = std::string(error.message().substr(0, kLogBytes))};
   }
 
-  static CompileResult Judge(const Cubin& cubin) {
-    CompileResult result = {.facts = cubin.facts, .cubin_sha256 = cubin.sha256};
-    if (cubin.facts.spill_bytes > 0 || cubin.facts.stack_bytes > 0) {
-      result.outcome = Outcome::kSpills;
-      result.error = absl::StrFormat("%d bytes of spills, %d bytes of stack frame",
-                                     cubin.facts.spill_bytes, cubin.facts.stack_bytes);
-    } else if (cubin.facts.wgmma_serialised) {
-      result.outcome = Outcome::kSerialised;
-      result.error = "the compiler serialised its wgmma instructions (C75xx)";
-    }
-    return result;
-  }
-
   absl::Status HandleMeasure(const internal::Measure& request) {
     ASSIGN_OR_RETURN(const Problem problem, ParseProblem(request.problem()));
     ASSIGN_OR_RETURN(const Effort effort, ParseEffort(request.effort()));

@@ -8,7 +8,6 @@
 #include "kernels/registry.h"
 #include "kernels/status_macros.h"
 #include "tuner/kernel_name.h"
-#include "tuner/search_strategy.h"
 #include "tuner/verifier.h"
 
 namespace moetune {
@@ -22,6 +21,17 @@ constexpr int kMaxFruitless = 3;
 
 std::string NameOf(const Problem& problem, const Candidate& candidate) {
   return KernelName(problem.shape, candidate.family->name, candidate.config);
+}
+
+// To verify these candidates: theirs, and the one that these are verified against.
+std::vector<const Family*> FamiliesNeeded(std::span<const Candidate> candidates) {
+  std::vector<const Family*> needed;
+  for (const Family* family : Families()) {
+    const bool of_candidate =
+        std::ranges::find(candidates, family, &Candidate::family) != candidates.end();
+    if (of_candidate || family->name == Verifier::kReference) needed.push_back(family);
+  }
+  return needed;
 }
 
 }  // namespace
@@ -86,12 +96,36 @@ absl::Status WorkerEvaluator::StartChild() {
   return absl::OkStatus();
 }
 
+// Of each family that is needed, the config that the model likes best: a base, unless it fails.
+std::vector<Candidate> WorkerEvaluator::LikelyBases(const Problem& problem,
+                                                    std::span<const Candidate> candidates) const {
+  std::vector<Candidate> bases;
+  for (const Family* family : FamiliesNeeded(candidates)) {
+    const auto best = std::ranges::find(Ranked(problem), family, &Candidate::family);
+    if (best != Ranked(problem).end()) bases.push_back(*best);
+  }
+  return bases;
+}
+
 void WorkerEvaluator::Prepare(const Problem& problem, std::span<const Candidate> candidates) {
+  for (const Candidate& base : LikelyBases(problem, candidates)) {
+    pool_->Submit(problem, base, arch_);
+  }
   for (const Candidate& candidate : candidates) pool_->Submit(problem, candidate, arch_);
 }
 
 void WorkerEvaluator::Foresee(const Problem& problem, std::span<const Candidate> candidates) {
+  for (const Candidate& base : LikelyBases(problem, candidates)) {
+    pool_->SubmitSpare(problem, base, arch_);
+  }
   for (const Candidate& candidate : candidates) pool_->SubmitSpare(problem, candidate, arch_);
+}
+
+size_t WorkerEvaluator::WaitForAny(const Problem& problem, std::span<const Candidate> candidates) {
+  const absl::Time start = absl::Now();
+  const size_t place = pool_->WaitForAny(problem, candidates, arch_);
+  usage_.waiting_for_compiles += absl::Now() - start;
+  return place;
 }
 
 WorkerEvaluator::Usage WorkerEvaluator::usage() const {
@@ -139,24 +173,12 @@ absl::StatusOr<std::vector<Trial>> WorkerEvaluator::Measure(const Problem& probl
   return trials;
 }
 
-const std::vector<Candidate>& WorkerEvaluator::Ranked(const Problem& problem) {
-  if (problem != ranked_problem_) {
-    ranked_ = RankCandidates(problem, device());
-    ranked_problem_ = problem;
-  }
-  return ranked_;
-}
-
 // Of each family that is needed, the config that the model likes best of those that have not
 // failed.
 absl::StatusOr<std::vector<Candidate>> WorkerEvaluator::FindBases(
     const Problem& problem, std::span<const Candidate> candidates) {
   std::vector<Candidate> bases;
-  for (const Family* family : Families()) {
-    const bool needed = family->name == Verifier::kReference ||
-                        std::any_of(candidates.begin(), candidates.end(),
-                                    [&](const Candidate& c) { return c.family == family; });
-    if (!needed) continue;
+  for (const Family* family : FamiliesNeeded(candidates)) {
     for (const Candidate& base : Ranked(problem)) {
       if (base.family != family || failed_.contains(NameOf(problem, base))) continue;
       ASSIGN_OR_RETURN(const CompileResult compiled, pool_->Wait(problem, base, arch_));

@@ -26,7 +26,9 @@ struct WorkerOptions {
   std::string cubin_folder;
   int device = 0;
   int compile_processes = 1;
-  std::shared_ptr<CompilePool> pool;  // another evaluator's, instead of processes of its own
+  // Of another evaluator, which they are shared with.
+  std::shared_ptr<CompilePool> pool;  // instead of processes of its own
+  std::shared_ptr<Rankings> rankings = std::make_shared<Rankings>();
   uint64_t seed = 1;
   Histograms histograms;
   bool as_peers = false;  // times under AsPeersWereTimed
@@ -57,6 +59,7 @@ class WorkerEvaluator : public Evaluator {
   }
   void Prepare(const Problem& problem, std::span<const Candidate> candidates) override;
   void Foresee(const Problem& problem, std::span<const Candidate> candidates) override;
+  size_t WaitForAny(const Problem& problem, std::span<const Candidate> candidates) override;
   absl::StatusOr<std::vector<Trial>> Measure(const Problem& problem,
                                              std::span<const Candidate> candidates,
                                              Effort effort) override;
@@ -89,12 +92,14 @@ class WorkerEvaluator : public Evaluator {
     std::vector<bool>& done;
   };
 
-  explicit WorkerEvaluator(WorkerOptions options) : options_(std::move(options)) {}
+  explicit WorkerEvaluator(WorkerOptions options)
+      : Evaluator(options.rankings), options_(std::move(options)) {}
 
   absl::Status StartChild();
+  std::vector<Candidate> LikelyBases(const Problem& problem,
+                                     std::span<const Candidate> candidates) const;
   absl::StatusOr<std::vector<Candidate>> FindBases(const Problem& problem,
                                                    std::span<const Candidate> candidates);
-  const std::vector<Candidate>& Ranked(const Problem& problem);
   absl::StatusOr<bool> Serve(Request& request);
   absl::Status Follow(Request& request, Step& step);
   void Finish(Request& request, size_t candidate, Trial measured);
@@ -108,8 +113,6 @@ class WorkerEvaluator : public Evaluator {
   std::shared_ptr<CompilePool> pool_;
   std::optional<WorkerClient> child_;
   std::set<std::string> failed_;  // kernels that may not be bases any more
-  Problem ranked_problem_;
-  std::vector<Candidate> ranked_;
   absl::Time started_;
   Usage usage_;
 };

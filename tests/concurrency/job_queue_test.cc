@@ -47,11 +47,11 @@ TEST(JobQueue, JobsComeOutInTheOrderInWhichTheyWentIn) {
 
 TEST(JobQueue, SpareJobsComeWhenNoOtherWaitsAndOnlyToThoseWhoTakeThem) {
   JobQueue<int, int> queue;
-  queue.PushSpare("spare", 1);
-  queue.PushSpare("wanted", 2);
+  queue.Push("spare", 1, Turn::kSpare);
+  queue.Push("wanted", 2, Turn::kSpare);
   queue.Push("urgent", 3);
   queue.Push("wanted", 2);
-  queue.PushSpare("urgent", 3);
+  queue.Push("urgent", 3, Turn::kSpare);
   EXPECT_EQ(queue.Pop(/*takes_spare=*/true)->second, 3);
   EXPECT_EQ(queue.Pop(/*takes_spare=*/false)->second, 2)
       << "spare no more since it was pushed again";
@@ -59,6 +59,42 @@ TEST(JobQueue, SpareJobsComeWhenNoOtherWaitsAndOnlyToThoseWhoTakeThem) {
   EXPECT_EQ(queue.Pop(/*takes_spare=*/true)->second, 1);
   queue.Stop();
   other.join();
+}
+
+TEST(JobQueue, WhatSomebodyWaitsForComesBeforeAllOthers) {
+  JobQueue<int, int> queue;
+  queue.Push("spare", 1, Turn::kSpare);
+  queue.Push("next", 2);
+  queue.Push("spare", 1, Turn::kFirst);
+  queue.Push("spare", 1);
+  EXPECT_EQ(queue.Pop(/*takes_spare=*/false)->second, 1);
+  EXPECT_EQ(queue.Pop(/*takes_spare=*/false)->second, 2);
+  std::thread other([&] { EXPECT_EQ(queue.Pop(/*takes_spare=*/true), std::nullopt) << "again"; });
+  queue.Stop();
+  other.join();
+}
+
+TEST(JobQueue, AJobWhoseResultIsKnownIsNotHandedOut) {
+  JobQueue<int, int> queue;
+  queue.Push("known", 1);
+  queue.Push("other", 2);
+  EXPECT_EQ(queue.StateOf("known"), JobState::kWaiting);
+  queue.Finish("known", 10);
+  EXPECT_EQ(queue.StateOf("known"), JobState::kFinished);
+  EXPECT_EQ(queue.Pop(/*takes_spare=*/true)->second, 2);
+  EXPECT_EQ(queue.StateOf("other"), JobState::kBegun);
+  queue.Finish("known", 11);
+  EXPECT_EQ(queue.Wait("known"), 10) << "the first result stands";
+}
+
+TEST(JobQueue, OfSeveralJobsTheFirstToBeFinishedIsWaitedFor) {
+  JobQueue<int, int> queue;
+  const std::vector<std::string> names = {"a", "b", "c"};
+  for (const std::string& name : names) queue.Push(name, 0);
+  std::jthread worker([&] { queue.Finish("b", 0); });
+  EXPECT_EQ(queue.WaitForAny(names), 1u);
+  queue.Finish("a", 0);
+  EXPECT_EQ(queue.WaitForAny(names), 0u) << "the first in the list of those that are";
 }
 
 TEST(JobQueue, StopWakesAllWhoWait) {

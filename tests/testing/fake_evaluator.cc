@@ -39,6 +39,10 @@ void FakeEvaluator::Foresee(const Problem& problem, std::span<const Candidate> c
   }
 }
 
+size_t FakeEvaluator::WaitForAny(const Problem&, std::span<const Candidate> candidates) {
+  return compiled_first ? compiled_first(candidates) : 0;
+}
+
 std::vector<Candidate> FakeEvaluator::AwaitForeseen(const Problem& problem, size_t count) const {
   std::vector<Candidate> foreseen;
   const bool came = Eventually([&] {

@@ -23,6 +23,8 @@ class FakeEvaluator : public Evaluator {
   std::function<double(const Candidate&)> hot_us;  // back to back; default: unknown
   std::function<Outcome(const Problem&, const Candidate&)> outcome;
   std::function<absl::Status(const Problem&, Effort)> failure;  // of a whole Measure
+  // The place of what is compiled first. The default: the first one.
+  std::function<size_t(std::span<const Candidate>)> compiled_first;
 
   DeviceSpec spec = Fiction100();
   std::string driver = "1.0";
@@ -48,6 +50,7 @@ class FakeEvaluator : public Evaluator {
   Environment EnvironmentOf(const Family& family) const override;
   void Prepare(const Problem& problem, std::span<const Candidate> candidates) override;
   void Foresee(const Problem& problem, std::span<const Candidate> candidates) override;
+  size_t WaitForAny(const Problem& problem, std::span<const Candidate> candidates) override;
   absl::StatusOr<std::vector<Trial>> Measure(const Problem& problem,
                                              std::span<const Candidate> candidates,
                                              Effort effort) override;

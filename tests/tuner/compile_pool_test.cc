@@ -92,6 +92,37 @@ TEST(CompilePool, WhatIsSparedForIdleTimeNeverHoldsUpWhatIsWaitedFor) {
       << "on the process that takes no spare work";
 }
 
+TEST(CompilePool, WhatIsInTheFolderWaitsForNoProcess) {
+  const FakeWorkers workers(BadIs(FakeFaultKind::kSlowCompile, -1));
+  const auto compiled = StartOn(workers)->Wait(TinyProblem(), kGood, kArch);
+  const auto pool = StartOn(workers, 1, absl::Seconds(100));
+  pool->Submit(TinyProblem(), kBad, kArch);
+  pool->Submit(TinyProblem(), kGood, kArch);
+  const auto found = pool->Wait(TinyProblem(), kGood, kArch);
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(found->outcome, Outcome::kOk);
+  EXPECT_EQ(found->facts, compiled->facts);
+  EXPECT_EQ(found->cubin_sha256, compiled->cubin_sha256);
+}
+
+TEST(CompilePool, WhatWasRejectedIsRejectedFromTheFolderToo) {
+  const FakeWorkers workers(BadIs(FakeFaultKind::kSpills));
+  const auto compiled = StartOn(workers)->Wait(TinyProblem(), kBad, kArch);
+  EXPECT_EQ(compiled->outcome, Outcome::kSpills);
+  const auto found = StartOn(workers)->Wait(TinyProblem(), kBad, kArch);
+  EXPECT_EQ(found->outcome, compiled->outcome);
+  EXPECT_EQ(found->error, compiled->error);
+}
+
+TEST(CompilePool, OfSeveralTheFirstThatIsCompiledIsWaitedFor) {
+  const FakeWorkers workers(BadIs(FakeFaultKind::kSlowCompile, -1));
+  const auto pool = StartOn(workers, 2, absl::Seconds(100));
+  EXPECT_EQ(pool->WaitForAny(TinyProblem(), {{kBad, kGood, kOther}}, kArch), 1u);
+  const auto another = StartOn(workers, 1, absl::Seconds(100));
+  EXPECT_EQ(another->WaitForAny(TinyProblem(), {{kBad, kGood}}, kArch), 1u)
+      << "from the folder, while the one process is busy";
+}
+
 TEST(CompilePool, ItsEndDoesNotWaitForWhatRuns) {
   const FakeWorkers workers(BadIs(FakeFaultKind::kSlowCompile, -1));
   const absl::Time start = absl::Now();

@@ -101,6 +101,31 @@ TEST_F(CostEstimateTest, PastSweepsOfTheDeviceGiveTheRates) {
   EXPECT_EQ(Estimate({}, {problem_}, records).trial_seconds.from, 0u);
 }
 
+TEST_F(CostEstimateTest, APastSweepOnSeveralDevicesTookTheTimeOfAll) {
+  // Of three problems two were under way at once, and the third after them.
+  const auto estimate = [&](std::vector<int64_t> begins) {
+    std::vector<Record> records = PastSweep(60, 100, 3000);
+    for (size_t i = 1; i + 1 < records.size(); ++i) {
+      auto& trial = std::get<Measurement>(records[i].row);
+      trial.problem = SmallProblem(static_cast<int64_t>(i % 3 + 1));
+      trial.measured_at = begins[i % 3] + static_cast<int64_t>(i / 3);
+    }
+    return Estimate({}, {problem_}, records).trial_seconds.value;
+  };
+  EXPECT_DOUBLE_EQ(estimate({0, 20, 40}), 100.0 / 60) << "one after the other";
+  EXPECT_DOUBLE_EQ(estimate({0, 1, 40}), 2 * 100.0 / 60);
+}
+
+TEST_F(CostEstimateTest, ATimeLimitBoundsTheSweep) {
+  const CostEstimate all = Estimate({}, {problem_});
+  const CostEstimate limited = Estimate({.time_limit = absl::Seconds(1)}, {problem_});
+  EXPECT_DOUBLE_EQ(limited.seconds(), 1);
+  EXPECT_DOUBLE_EQ(limited.all_seconds(), all.seconds());
+  EXPECT_THAT(CostText(limited), HasSubstr("about 1 s, the time limit, of about "));
+  EXPECT_THAT(CostText(all), Not(HasSubstr("limit")));
+  EXPECT_EQ(CostText(Estimate({.time_limit = absl::Hours(100)}, {problem_})), CostText(all));
+}
+
 TEST_F(CostEstimateTest, SweepsThatAreShortOrWereCutOffTellNothing) {
   EXPECT_EQ(Estimate({}, {problem_}, PastSweep(10, 100, 3000)).trial_seconds.from, 0u);
   std::vector<Record> cut_off = PastSweep(50, 100, 3000);

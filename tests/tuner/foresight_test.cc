@@ -13,7 +13,7 @@ class ForesightTest : public SweepTest {
  protected:
   std::vector<Candidate> Likely(const SweepOptions& options) {
     const ScanResult scan = store_->Scan(0).value();
-    return LikelyTrials(problem_, options, **FindStrategy(options.strategy), Fiction100(),
+    return LikelyTrials(problem_, options, **FindStrategy(options.strategy), evaluator_,
                         SweepHistory(scan.records, evaluator_));
   }
 };
@@ -41,7 +41,51 @@ TEST_F(ForesightTest, OfASearchThatLearnsTheDefaultComesFirstAndThenWhatWonLikeP
   ASSERT_GT(likely.size(), 2u);
   EXPECT_EQ(likely[0], ranked_[0]);
   EXPECT_EQ(likely[1], ranked_.back());
-  EXPECT_EQ(likely[2], ranked_[1]) << "then the order of the cost model";
+  EXPECT_EQ(likely.size(), ranked_.size());
+}
+
+TEST_F(ForesightTest, WhatASearchThatLearnsBeginsWithIsForeseenExactly) {
+  for (const char* strategy : {"local", "genetic", "auto"}) {
+    const SweepOptions options = {.strategy = strategy, .seed = 7, .look_ahead = 8};
+    store_ = OpenStore("memory:", OpenMode::kReadWrite).value();
+    const std::vector<Candidate> likely = Likely(options);
+    std::vector<Candidate> begun;
+    evaluator_.prepared.clear();
+    evaluator_.outcome = [&](const Problem&, const Candidate&) {
+      if (begun.empty()) begun = evaluator_.prepared;
+      return Outcome::kOk;
+    };
+    Run({problem_}, options);
+    ASSERT_EQ(begun.size(), 8u);
+    EXPECT_TRUE(std::ranges::equal(begun, std::span(likely).first(8))) << strategy;
+  }
+}
+
+class ForesightLog : public FakeEvaluator {
+ public:
+  void Foresee(const Problem& problem, std::span<const Candidate> candidates) override {
+    calls.push_back({problem, {candidates.begin(), candidates.end()}, Effort::kProbe});
+    FakeEvaluator::Foresee(problem, candidates);
+  }
+};
+
+TEST_F(ForesightTest, WhatNothingCanBeTimedWithoutIsForeseenOfEveryProblemFirst) {
+  const std::vector<Problem> problems = {problem_, SmallProblem(65), SmallProblem(66)};
+  const SweepOptions options = {.strategy = "auto", .look_ahead = 8};
+  ForesightLog log;
+  const SweepHistory history({}, log);
+  {
+    const Foresight foresight(problems, options, **FindStrategy("auto"), history, log);
+    ASSERT_FALSE(log.AwaitForeseen(problems.back(), ranked_.size()).empty());
+  }
+  ASSERT_EQ(log.calls.size(), 9u);
+  for (size_t i = 0; i < 3; ++i) {
+    const std::vector<Candidate>& first = log.calls[i].candidates;
+    EXPECT_EQ(log.calls[i].problem, problems[i]);
+    EXPECT_EQ(first[0], log.Ranked(problems[i])[0]);
+    EXPECT_EQ(first.size(), 3u) << "one of each family, whose base it takes";
+    EXPECT_EQ(log.calls[3 + i].candidates.size(), 8u) << "before the rest of any";
+  }
 }
 
 TEST_F(ForesightTest, WhileOneProblemIsTimedTheKernelsOfTheOthersAreForeseen) {

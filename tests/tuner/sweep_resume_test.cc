@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "tests/tuner/sweep_fixture.h"
+#include "tuner/random.h"
 
 namespace moetune {
 namespace {
@@ -119,6 +120,11 @@ TEST_P(SweepResumeTest, ASweepKilledAnywhereResumes) {
   for (int killed_after = 0; killed_after <= calls; ++killed_after) {
     store_ = OpenStore("memory:", OpenMode::kReadWrite).value();
     evaluator_.calls.clear();
+    // Compiles end in another order each time.
+    evaluator_.compiled_first = [&, random = Random{static_cast<uint64_t>(killed_after)}](
+                                    std::span<const Candidate> candidates) mutable {
+      return random.Below(candidates.size());
+    };
     evaluator_.failure = [&](const Problem&, Effort) -> absl::Status {
       if (static_cast<int>(evaluator_.calls.size()) <= killed_after) return absl::OkStatus();
       return absl::AbortedError("killed");

@@ -3,7 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <filesystem>
+
 #include "runtime/nvml.h"
+#include "tests/testing/eventually.h"
 #include "tests/testing/fake_machine.h"
 #include "tests/tuner/fake_workers.h"
 #include "tuner/search_strategy.h"
@@ -25,6 +29,14 @@ std::unique_ptr<WorkerEvaluator> StartOn(const FakeWorkers& workers,
                                            .watchdog = watchdog});
   EXPECT_TRUE(evaluator.ok()) << evaluator.status();
   return *std::move(evaluator);
+}
+
+int CubinsIn(const std::string& folder) {
+  std::error_code none_yet;
+  const std::filesystem::directory_iterator entries(folder, none_yet);
+  return static_cast<int>(std::count_if(begin(entries), end(entries), [](const auto& entry) {
+    return entry.path().extension() == ".cubin";
+  }));
 }
 
 Trial MeasureOne(WorkerEvaluator& evaluator, const Candidate& candidate,
@@ -139,6 +151,25 @@ TEST(WorkerEvaluator, ABaseThatBreaksTheChildIsReplacedAndBlamesNobody) {
     const auto evaluator = StartOn(workers);
     EXPECT_EQ(MeasureOne(*evaluator, kBad).measurement.outcome, Outcome::kOk);
     EXPECT_EQ(MeasureOne(*evaluator, kOther).measurement.outcome, Outcome::kOk);
+  }
+}
+
+TEST(WorkerEvaluator, WhatCandidatesAreVerifiedAgainstIsCompiledWithThem) {
+  const std::vector<Candidate> ranked = RankCandidates(TinyProblem(), Fiction100());
+  const Family* family = FindFamily("sm80_mma").value();
+  const Candidate last =
+      *std::ranges::find(ranked.rbegin(), ranked.rend(), family, &Candidate::family);
+  for (const bool soon : {true, false}) {
+    const FakeWorkers workers;
+    const auto evaluator = StartOn(workers);
+    const int before = CubinsIn(workers.cubins());
+    if (soon) {
+      evaluator->Prepare(TinyProblem(), {&last, 1});
+    } else {
+      evaluator->Foresee(TinyProblem(), {&last, 1});
+    }
+    EXPECT_TRUE(Eventually([&] { return CubinsIn(workers.cubins()) == before + 3; }))
+        << "its own, its family's base and the reference's";
   }
 }
 

@@ -156,8 +156,9 @@ GaussianProcess::GaussianProcess(const Grid& grid, size_t max_pool, size_t max_s
     : max_pool_(max_pool),
       max_samples_(max_samples),
       points_(grid, max_pool),
-      places_(grid.size(), -1),
-      solved_(max_pool * max_samples) {}
+      places_(grid.size(), -1) {
+  solved_.reserve(max_pool * max_samples);  // touched by and by: few samples need little of it
+}
 
 void GaussianProcess::Reset(Kernel kernel) {
   kernel_ = std::move(kernel);
@@ -216,6 +217,7 @@ void GaussianProcess::Learn(size_t place, double response) {
     return;
   }
   const size_t row = rows_.size();
+  solved_.resize(std::max(solved_.size(), (row + 1) * max_pool_));
   Row& added = rows_.emplace_back(Row{.place = place, .response = response});
   // The sample is in the pool: what the other samples say of it is its row of the factor.
   for (size_t j = 0; j < row; ++j) added.factor.push_back(Solved(j)[place]);
