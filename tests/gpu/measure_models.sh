@@ -13,8 +13,8 @@
 #            kernels if FOLDER is new: what a sweep of every config takes
 #   again    the same of gather at three token counts, in a database of its own, all kernels being compiled
 #   auto     one more model ($MOETUNE_OTHER) from an empty cache, by a search that ends itself
-#   tune     winners of gather, gather+swiglu, scatter+scale and plain: a few problems compile kernels, all others
-#            choose among what was compiled, by space and auto too
+#   tune     winners of gather, gather+swiglu, scatter+scale and plain: a few problems compile kernels, then all
+#            choose among what was compiled, by space and auto too, with a guard band of 0.5 %
 #   bench    torch and Triton, and then our winners beside them, FOLDER/bench-MODEL.json
 #   combine  winners of combine, and then the same beside scatter and scale with the sum that torch then needs,
 #            FOLDER/combine-MODEL.json
@@ -92,7 +92,8 @@ tune() {
 tune_known() {
   local end=$((SECONDS + $1)) remaining=${#models[@]} model
   for model in "${models[@]}"; do
-    tune $(((end - SECONDS) / remaining--)) "$2-$model" "$3" "$4" "${budgets[1]}" --model "$model" --known "${@:5}"
+    tune $(((end - SECONDS) / remaining--)) "$2-$model" "$3" "$4" "${budgets[1]}" --model "$model" --known \
+      --guard-band 0.5 "${@:5}"
   done
 }
 
