@@ -103,7 +103,7 @@ class SweepResumeTest : public SweepTest, public ::testing::WithParamInterface<S
 // twice, and the winner is that of a run which nobody killed.
 TEST_P(SweepResumeTest, ASweepKilledAnywhereResumes) {
   const SweepOptions options = {
-      .strategy = std::string(GetParam().name), .budget = 20, .finalists = 4};
+      .strategy = std::string(GetParam().name), .budget = 20, .look_ahead = 4, .finalists = 4};
   evaluator_.scatter = 0.02;
   evaluator_.outcome = [](const Problem& problem, const Candidate& candidate) {
     const bool second = problem.tokens == 65;  // where more fails than in the first
