@@ -77,7 +77,7 @@ class LaunchCost : public GpuTest {
   }
 };
 
-TEST_F(LaunchCost, MapsAndDispatcherAddLessThanAMicrosecond) {
+TEST_F(LaunchCost, TheDispatcherAddsLessThanAMicrosecond) {
   const auto dispatcher = Dispatcher::Open({.cubin_folder = CubinFolderOfTest()}).value();
   for (const char* key :
        {"forward/bf16/gather/e8/t8x2/n256/k256", "forward/bf16/plain/e8/t8x2/n256/k256"}) {
@@ -101,7 +101,7 @@ TEST_F(LaunchCost, MapsAndDispatcherAddLessThanAMicrosecond) {
           "%s, %s: %.2f µs a launch: the dispatcher's part %.2f, that of %d tensor maps %.2f\n",
           family->name, FusionsText(problem.shape.fusions), all_us, all_us - driver_us,
           (entry.plan.w.rank > 0) + (entry.plan.x.rank > 0), maps_us);
-      EXPECT_LT(all_us - driver_us + maps_us, kMostUs);
+      EXPECT_LT(all_us - driver_us, kMostUs);
     }
   }
 }
