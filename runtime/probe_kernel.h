@@ -1,4 +1,5 @@
-// ProbeKernel: a kernel of no family, that measures the device: its module and its entry.
+// ProbeKernel: a kernel of no family, that measures the device or looks at its memory: its module
+// and its entry.
 #ifndef MOETUNE_RUNTIME_PROBE_KERNEL_H_
 #define MOETUNE_RUNTIME_PROBE_KERNEL_H_
 

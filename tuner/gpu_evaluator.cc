@@ -84,6 +84,12 @@ absl::Status GpuEvaluator::UseClockProbe(const Cubin& cubin) {
   return absl::OkStatus();
 }
 
+absl::Status GpuEvaluator::UseComparison(const Cubin& cubin) {
+  ASSIGN_OR_RETURN(Comparison comparison, Comparison::Load(context_, cubin));
+  verifier_.UseComparison(std::move(comparison));
+  return absl::OkStatus();
+}
+
 absl::Status GpuEvaluator::LoadProblem(const Problem& problem) {
   if (problem == problem_) return absl::OkStatus();
   problem_ = Problem();  // none, should the loading fail

@@ -75,6 +75,9 @@ class GpuEvaluator {
   // From now on finals tell the SM clock of their samples. `cubin` is of ClockProbeSource.
   absl::Status UseClockProbe(const Cubin& cubin);
 
+  // From now on the device compares outputs itself. `cubin` is of CompareSource.
+  absl::Status UseComparison(const Cubin& cubin);
+
  private:
   // Of launches that were timed together.
   struct Sampled {

@@ -3,17 +3,20 @@
 // The first kernel of a family, for a problem, is compared by tolerance: that of `reference` with
 // sampled products computed on the host in double, that of another family with all rows of
 // `reference`. What it wrote is kept, and every other config of the family has to write the same
-// bits.
+// bits. The device itself finds out whether it did; what differs is read back, for the complaint.
 #ifndef MOETUNE_TUNER_VERIFIER_H_
 #define MOETUNE_TUNER_VERIFIER_H_
 
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "runtime/comparison.h"
 #include "runtime/kernel.h"
 #include "tuner/output_check.h"
 #include "tuner/workload.h"
@@ -28,7 +31,11 @@ class Verifier {
   // Both are borrowed.
   Verifier(Workload& workload, const Stream& stream) : workload_(workload), stream_(stream) {}
 
-  // To be called when the workload has loaded another problem.
+  // From now on outputs are compared on the device, as far as it has room for what is expected;
+  // without it, or room, on the host. The answers are the same.
+  void UseComparison(Comparison comparison) { comparison_.emplace(std::move(comparison)); }
+
+  // To be called before the workload loads another problem: frees memory of the device.
   void Forget() { expected_.clear(); }
 
   // Whether a kernel of this family has been found right already.
@@ -42,16 +49,24 @@ class Verifier {
 
  private:
   using Output = std::vector<uint8_t>;
-  using Outputs = std::vector<Output>;  // of each draw
+
+  // What a draw gives, and the same on the device; empty where it is not kept there.
+  struct Expected {
+    Output bytes;
+    Buffer copy;
+  };
 
   absl::Status Run(const LoadedKernel& kernel, int draw);
-  absl::StatusOr<Complaint> CompareBits(const Output& expected);
+  absl::StatusOr<Complaint> CompareBits(Expected& expected);
+  absl::StatusOr<bool> IsCopy(const Buffer& copy) const;
+  absl::Status KeepCopy(Buffer& copy);
   absl::StatusOr<Output> ReadAll();
   Complaint Judge(int draw, const Output& output, uint64_t seed) const;
 
   Workload& workload_;
   const Stream& stream_;
-  std::map<std::string_view, Outputs> expected_;  // by family
+  std::optional<Comparison> comparison_;
+  std::map<std::string_view, std::vector<Expected>> expected_;  // by family, of each draw
 };
 
 }  // namespace moetune

@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "absl/time/clock.h"
 #include "kernels/status_macros.h"
 #include "runtime/clock_probe.h"
+#include "runtime/comparison.h"
 #include "runtime/cubin_cache.h"
 #include "runtime/nvml.h"
 #include "tuner/frame.h"
@@ -89,16 +91,19 @@ class Worker {
     return Send(reply);
   }
 
-  // What tells how the card did beside the samples. Without it a time is as good, and its row says
-  // less.
+  // The kernels beside the candidates', and NVML. Without them a time is as good: its row says
+  // less, or it comes later.
   std::vector<std::string> StartWitnesses() {
     std::vector<std::string> notes;
-    const absl::StatusOr<Cubin> probe = CompileCached(*cache_, *tools_.nvrtc, ClockProbeSource(),
-                                                      ArchName(gpu_->device().compute_capability));
-    const absl::Status clock = probe.ok() ? gpu_->UseClockProbe(*probe) : probe.status();
-    if (!clock.ok()) {
-      notes.push_back(absl::StrFormat("the SM clock is not counted: %s", clock.message()));
-    }
+    const std::string arch = ArchName(gpu_->device().compute_capability);
+    const auto load = [&](const Source& source, absl::Status (GpuEvaluator::*use)(const Cubin&),
+                          std::string_view without) {
+      const absl::StatusOr<Cubin> cubin = CompileCached(*cache_, *tools_.nvrtc, source, arch);
+      const absl::Status status = cubin.ok() ? (*gpu_.*use)(*cubin) : cubin.status();
+      if (!status.ok()) notes.push_back(absl::StrFormat("%s: %s", without, status.message()));
+    };
+    load(ClockProbeSource(), &GpuEvaluator::UseClockProbe, "the SM clock is not counted");
+    load(CompareSource(), &GpuEvaluator::UseComparison, "outputs are compared on the host");
     if (DriverVersionText().empty()) {
       notes.push_back(
           "NVML does not answer: clocks, power, temperature and throttling are unknown");

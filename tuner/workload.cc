@@ -20,6 +20,10 @@ constexpr std::array<int64_t, 3> kBlockElements = {65537, 1048583, 4194319};
 // Large beside what it costs to begin a copy and to start the threads that look at it.
 constexpr int64_t kPieceBytes = int64_t{64} << 20;
 
+// Left on the device by a copy that could be done without: for the modules of kernels, which take
+// 100 KB each.
+constexpr size_t kRoomBytes = size_t{512} << 20;
+
 enum Stream : uint64_t { kActivations, kWeights, kTunedDraw, kSparseDraw };
 
 int64_t ActivationRows(const Problem& problem) {
@@ -222,6 +226,20 @@ absl::Status Workload::PoisonOutput() {
   };
   RETURN_IF_ERROR(fill(workspace_, WorkspaceBytes(host_.problem)));
   return fill(y_, OutputBytes());
+}
+
+absl::Status Workload::CopyOutput(Buffer& copy) {
+  const DriverApi& driver = context_.driver();
+  const auto bytes = static_cast<size_t>(OutputBytes());
+  if (copy.bytes() == 0) {
+    const absl::StatusOr<Buffer> room = Buffer::Allocate(driver, kRoomBytes);
+    if (!room.ok()) return absl::ResourceExhaustedError(room.status().message());
+    absl::StatusOr<Buffer> made = Buffer::Allocate(driver, bytes);
+    if (!made.ok()) return absl::ResourceExhaustedError(made.status().message());
+    copy = *std::move(made);
+  }
+  return DriverStatus(driver, driver.copy_on_device(copy.address(), output(), bytes, stream_),
+                      "cannot copy the output");
 }
 
 absl::Status Workload::ReadOutput(const Consume& consume) {

@@ -100,6 +100,11 @@ class Workload {
   absl::Status ReadOutput(const Consume& consume);
   int64_t OutputBytes() const;  // guards included
 
+  // The output with its guards as it stands, into a buffer of the device of so many bytes; an empty
+  // one is allocated first. Enqueued. ResourceExhausted when there is no room for it.
+  absl::Status CopyOutput(Buffer& copy);
+  DeviceAddress output() const { return y_.address(); }
+
  private:
   struct DrawBuffers {
     Buffer counts, index, weights;

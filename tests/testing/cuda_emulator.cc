@@ -76,6 +76,7 @@ class Cta {
   Index grid() const { return grid_; }
   Index block() const { return block_; }
   int thread() const { return current_; }
+  unsigned threads() const { return static_cast<unsigned>(fibers_.size()); }
   Warp& warp() { return warps_[current_ / kWarpSize]; }
   Barrier& barrier() { return barrier_; }
 
@@ -217,6 +218,7 @@ absl::Status Launch(const moetune::Plan& plan, const std::function<void()>& thre
 
 Index ThreadIdx() { return {.x = static_cast<unsigned>(cta->thread())}; }
 Index BlockIdx() { return cta->block(); }
+Index BlockDim() { return {cta->threads(), 1, 1}; }
 Index GridDim() { return cta->grid(); }
 
 void SyncThreads() { cta->Arrive(cta->barrier()); }

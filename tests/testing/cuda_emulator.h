@@ -32,6 +32,7 @@ struct Index {
 };
 Index ThreadIdx();
 Index BlockIdx();
+Index BlockDim();
 Index GridDim();
 
 void SyncThreads();

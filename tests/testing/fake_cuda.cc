@@ -173,6 +173,7 @@ int Download(void* target, DeviceAddress source, size_t bytes) {
     return machine->Misuse(kInvalidValue, "a copy to the host past an allocation");
   }
   std::memcpy(target, reinterpret_cast<const void*>(source), bytes);
+  machine->downloaded_bytes += bytes;
   return 0;
 }
 

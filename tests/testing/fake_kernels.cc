@@ -4,7 +4,6 @@
 
 #include "absl/strings/str_format.h"
 #include "kernels/cost_model.h"
-#include "runtime/clock_probe.h"
 #include "tests/testing/fake_launch.h"
 #include "tests/testing/fake_machine.h"
 #include "tests/testing/host_reference.h"
@@ -91,30 +90,14 @@ int StartLaunch(FakeContext& context, const FakeModule& module, const MoeArgs& a
   return Accept(context, stray.empty() ? CheckRouting(module.kernel, args) : stray);
 }
 
-// Reads the device's clock, in CTAs that are an SM further after a launch.
-int ReadClocks(const FakeContext& context, const Plan& plan, const void* args) {
-  auto* readings = *static_cast<ClockReading* const*>(args);
-  const size_t bytes = static_cast<size_t>(plan.grid[0]) * sizeof(ClockReading);
-  if (!machine->Holds(reinterpret_cast<DeviceAddress>(readings), bytes)) {
-    return machine->Misuse(kInvalidValue, "clock readings that are not device memory");
-  }
-  for (int64_t cta = 0; cta < plan.grid[0]; ++cta) {
-    const uint64_t sm = static_cast<uint64_t>(cta) + machine->launches.size() % 2;
-    readings[cta] = {.cycles = static_cast<uint64_t>(context.now_us * kSmClockMhz) + 1000 * sm,
-                     .nanoseconds = static_cast<uint64_t>(context.now_us * 1e3),
-                     .sm = sm};
-  }
-  return 0;
-}
-
-// Of the clock probe: true when `function` is one, and `code` says how its launch went.
-bool LaunchedClockProbe(CUfunc_st* function, const Plan& plan, const void* args, int& code) {
+// Of kernels that are no candidate's: true when `function` is one, and `code` says how its launch
+// went.
+bool LaunchedProbe(CUfunc_st* function, const Plan& plan, const void* args, int& code) {
   bool is_probe = false;
   code = InContext([&](const FakeContext& context) {
     const FakeModule* module = FindModule(context, ModuleOf(function));
-    is_probe = module != nullptr && module->kernel.clock_probe;
-    if (is_probe) return ReadClocks(context, plan, args);
-    return 0;
+    is_probe = module != nullptr && !module->kernel.probe.empty();
+    return is_probe ? LaunchProbe(context, module->kernel.probe, plan, args) : 0;
   });
   return is_probe;
 }
@@ -184,7 +167,7 @@ int CountResidentCtas(int* ctas, CUfunc_st* function, int threads, int64_t share
 }
 
 int Launch(CUfunc_st* function, const Plan& plan, const void* args, CUstream_st* stream) {
-  if (int code = 0; LaunchedClockProbe(function, plan, args, code)) return code;
+  if (int code = 0; LaunchedProbe(function, plan, args, code)) return code;
   const MoeArgs moe_args = *static_cast<const MoeArgs*>(args);
   FakeKernel kernel;
   bool runs = false;

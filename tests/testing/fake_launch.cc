@@ -115,6 +115,10 @@ void RunLaunch(const FakeScript& script, const FakeKernel& kernel, const MoeArgs
     y[static_cast<size_t>(first) * static_cast<size_t>(DtypeBytes(kernel.kind.output))] ^= 1;
   }
   if (scripted(FakeFaultKind::kLostRow)) std::memcpy(last_row, before.data(), row_bytes);
+  if (scripted(FakeFaultKind::kOverrun)) {
+    const int64_t y_rows = OutputRows(ProblemOfLaunch(kernel, args));
+    static_cast<char*>(args.y)[row_bytes * static_cast<size_t>(y_rows)] = 0;
+  }
 }
 
 }  // namespace moetune

@@ -10,6 +10,7 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -77,6 +78,7 @@ struct Machine {
   std::vector<FakeContext> contexts;
   std::map<DeviceAddress, Allocation> allocations;
   std::map<void*, size_t> locked;  // host memory, with its bytes
+  size_t downloaded_bytes = 0;     // to the host, so far
   Handles<FakeModule, CUmod_st> modules;
   Handles<FakeEvent, CUevent_st> events;
   Handles<FakeStream, CUstream_st> streams;
@@ -126,6 +128,10 @@ int FindFunction(CUfunc_st** function, CUmod_st* module, const char* name);
 int AllowShared(CUfunc_st* function, int64_t bytes);
 int CountResidentCtas(int* ctas, CUfunc_st* function, int threads, int64_t shared_bytes);
 int Launch(CUfunc_st* function, const Plan& plan, const void* args, CUstream_st* stream);
+
+// The kernel of the file `probe`; the machine is locked.
+int LaunchProbe(const FakeContext& context, std::string_view probe, const Plan& plan,
+                const void* args);
 
 // Streams and events.
 int CreateStream(CUstream_st** stream);

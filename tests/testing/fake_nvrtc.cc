@@ -13,6 +13,7 @@
 #include "kernels/registry.h"
 #include "kernels/status_macros.h"
 #include "runtime/clock_probe.h"
+#include "runtime/comparison.h"
 
 namespace moetune {
 namespace {
@@ -146,11 +147,13 @@ absl::StatusOr<FakeKernel> ReadFakeCubin(std::string_view image) {
   FakeKernel kernel;
   std::getline(lines, line);
   const auto family = std::ranges::find(Families(), line, &Family::source);
-  kernel.clock_probe = line == ClockProbeSource().path;
-  if (family == Families().end() && !kernel.clock_probe) {
+  if (family != Families().end()) {
+    kernel.candidate.family = *family;
+  } else if (line == ClockProbeSource().path || line == CompareSource().path) {
+    kernel.probe = line;
+  } else {
     return absl::InvalidArgumentError(absl::StrFormat("no family has the source %s", line));
   }
-  if (!kernel.clock_probe) kernel.candidate.family = *family;
   constexpr std::string_view kArch = "--gpu-architecture=";
   while (std::getline(lines, line)) {
     if (line.starts_with(kArch)) kernel.arch = line.substr(kArch.size());

@@ -32,7 +32,7 @@ struct FakeKernel {
   Shape kind;  // op, dtypes and fusions; no sizes
   ArgTypes types;
   std::string arch;
-  bool clock_probe = false;  // it is no candidate's, but kernels/device/clock_probe.cuh
+  std::string probe;  // the file that it is of, when it is no candidate's
 
   bool operator==(const FakeKernel&) const = default;
 };

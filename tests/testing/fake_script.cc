@@ -13,9 +13,10 @@ namespace moetune {
 namespace {
 
 // In the order of the enumeration.
-constexpr std::array<std::string_view, 12> kFaultNames = {
-    "compile_error",   "slow_compile", "spills", "serialised",   "load_error", "launch_error",
-    "illegal_address", "hang",         "crash",  "wrong_output", "wrong_bit",  "lost_row"};
+constexpr std::array<std::string_view, 13> kFaultNames = {
+    "compile_error", "slow_compile",    "spills", "serialised", "load_error",
+    "launch_error",  "illegal_address", "hang",   "crash",      "wrong_output",
+    "wrong_bit",     "lost_row",        "overrun"};
 
 absl::StatusOr<FakeFaultKind> ParseFault(std::string_view text) {
   const auto at = std::ranges::find(kFaultNames, text);
@@ -83,7 +84,7 @@ absl::Status ReadLine(const std::string& line, FakeScript& script,
 }  // namespace
 
 bool FakeMatch::Matches(const Candidate& candidate) const {
-  if (candidate.family == nullptr) return false;  // of no family: the clock probe
+  if (candidate.family == nullptr) return false;  // a kernel beside the candidates
   if (!family.empty() && family != candidate.family->name) return false;
   return std::ranges::all_of(config.entries(), [&](const Config::Entry& entry) {
     const Config::Values* values = candidate.config.Find(entry.first);

@@ -38,6 +38,7 @@ enum class FakeFaultKind : uint8_t {
   kWrongOutput,     // one element is far off
   kWrongBit,        // one element is off by its last bit
   kLostRow,         // the last row is not written
+  kOverrun,         // one byte is written past y's end
 };
 
 struct FakeFault {

@@ -25,7 +25,8 @@ TEST(FaultySweep, EveryFaultCostsItsOwnConfigAndTheBestOfTheOthersWins) {
       {FakeFaultKind::kHang, Outcome::kTimeout},
       {FakeFaultKind::kCrash, Outcome::kCrash},
       {FakeFaultKind::kWrongBit, Outcome::kWrongResult},
-      {FakeFaultKind::kLostRow, Outcome::kWrongResult}};
+      {FakeFaultKind::kLostRow, Outcome::kWrongResult},
+      {FakeFaultKind::kOverrun, Outcome::kWrongResult}};
   FakeScript script;
   std::map<std::string, Outcome> expected;  // by config
   size_t next = 2;

@@ -230,6 +230,17 @@ TEST(GpuEvaluator, WhatDiffersByOneBitFromTheBaseIsWrong) {
   EXPECT_THAT(bench.trials[0]->measurement.error, HasSubstr("with the tuned routing"));
 }
 
+TEST(GpuEvaluator, WhatTheDeviceFoundRightIsNotReadBack) {
+  Bench bench;
+  const Cubin compare = Compile(bench.nvrtc.api(), CompareSource(), "sm_90a").value();
+  ASSERT_TRUE(bench.evaluator->UseComparison(compare).ok());
+  ASSERT_TRUE(bench.Measure({kGood}, Effort::kProbe).ok());
+  const size_t before = fake_cuda::machine->downloaded_bytes;
+  ASSERT_TRUE(bench.Measure({kOther}, Effort::kProbe).ok());
+  EXPECT_EQ(bench.OutcomeOf(0), Outcome::kOk) << bench.trials[0]->measurement.error;
+  EXPECT_EQ(fake_cuda::machine->downloaded_bytes - before, 8u) << "a word for each of two draws";
+}
+
 // One bit is within the tolerance: without a base a candidate is its family's first.
 TEST(GpuEvaluator, TheFirstOfAFamilyIsHeldToTheTolerance) {
   for (const auto& [kind, outcome] :

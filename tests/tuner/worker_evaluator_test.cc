@@ -123,7 +123,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Failure{FakeFaultKind::kCrash, Outcome::kCrash, "signal 6"},
                       Failure{FakeFaultKind::kWrongOutput, Outcome::kWrongResult, "in place of"},
                       Failure{FakeFaultKind::kWrongBit, Outcome::kWrongResult, "in place of"},
-                      Failure{FakeFaultKind::kLostRow, Outcome::kWrongResult, "row"}),
+                      Failure{FakeFaultKind::kLostRow, Outcome::kWrongResult, "row"},
+                      Failure{FakeFaultKind::kOverrun, Outcome::kWrongResult, "wrote past"}),
     [](const auto& test) {
       return std::string(OutcomeName(test.param.outcome)) + "_" + std::to_string(test.index);
     });
