@@ -18,12 +18,18 @@ constexpr std::array<double, 16> kLoadQuantiles = {0.35, 0.45, 0.53, 0.60, 0.66,
                                                    0.92, 0.99, 1.07, 1.17, 1.29, 1.44, 1.68, 2.48};
 
 constexpr double kLaunchUs = 3.0;        // an empty kernel, timed with events
-constexpr double kRoundTripUs = 0.3;     // of a pipeline to memory, as far as others do not hide it
-constexpr double kL2OverMemory = 2.3;    // L2 bandwidth over that of memory
-constexpr double kNotHidden = 0.2;       // of compute, memory and L2, by the longest of them
-constexpr double kTileOverheadUs = 1.0;  // prologue, epilogue and barriers of one tile
-constexpr double kLastTile = 0.3;        // of an SM's last tile of W, while others have ended
-constexpr double kHalfLines = 1.5;       // reading half a cache line at a time over whole ones
+constexpr double kSmBytesPerUs = 54e3;   // that an SM takes in, from L2
+constexpr double kSideBySide = 3;        // exponent of the sum of what goes on at once
+constexpr double kAside = 8;             // the same where copies have warps of their own
+constexpr double kRefillUs = 1.2;        // of a pipeline: the latency of copies under load
+constexpr double kTileOverheadUs = 0.5;  // prologue and barriers of one tile
+constexpr double kStoredPerUs = 50e3;    // elements of a tile that an SM stores, as far as it waits
+constexpr double kLastTile = 0.15;       // of an SM's last tile of W, while others have ended
+constexpr double kTilesAtTheEnd = 1.8;   // that the CTA which ends last has more than its share
+constexpr double kReadAgain = 0.33;     // of W by an expert's further tiles, as far as memory waits
+constexpr double kSortUs = 2.0;         // experts by their tokens, in each CTA
+constexpr double kHalfLines = 1.5;      // reading half a cache line at a time over two whole ones
+constexpr double kSingleLines = 1.025;  // the same of one line
 constexpr int kLineBytes = 128;
 
 int MaxThreadsPerSm(int compute_capability) {
@@ -46,6 +52,21 @@ struct Work {
   double rows_made = 0;  // by all of them, those past an expert's end included
 };
 
+// The integral of ceil(x / m) from 0 to x.
+double IntegralOfTiles(double x, double m) {
+  const double whole = std::floor(x / m);
+  return m * whole * (whole + 1) / 2 + (x - whole * m) * (whole + 1);
+}
+
+// Tiles of at most `m` rows of an expert that has about `rows`: what chance adds or takes, and what
+// experts of one share differ by, is spread evenly around it.
+double TilesOfExpert(double rows, double m) {
+  const double spread = std::sqrt(3 * rows) + 0.1 * rows;
+  const double least = std::max(rows - spread, 1.0);
+  const double most = rows + spread;
+  return (IntegralOfTiles(most, m) - IntegralOfTiles(least, m)) / (most - least);
+}
+
 // What `problem` is expected to have of these.
 Work ExpectedWork(const Problem& problem, const Tile& tile) {
   const auto block_m = static_cast<double>(tile.m);
@@ -55,14 +76,14 @@ Work ExpectedWork(const Problem& problem, const Tile& tile) {
   const bool balanced = problem.routing.kinds == kBalanced;
   Work work;
   for (const double quantile : kLoadQuantiles) {
-    const double rows = balanced ? mean : mean * quantile;
-    const double touched = balanced ? std::min(rows, 1.0) : 1 - std::exp(-rows);
+    const double all_rows = balanced ? mean : mean * quantile;
+    const double touched = balanced ? std::min(all_rows, 1.0) : 1 - std::exp(-all_rows);
     if (touched <= 0) continue;
-    // Given that an expert has rows, its last tile is half full on average.
-    const double tiles = std::max(1.0, rows / touched / block_m + (balanced ? 0.0 : 0.5));
+    const double rows = all_rows / touched;
+    const double tiles = balanced ? std::ceil(rows / block_m) : TilesOfExpert(rows, block_m);
     work.touched_experts += touched;
     work.row_tiles += touched * tiles;
-    const double made = tile.step_m > 0 ? rows / touched + tiles * step_m / 2 : tiles * block_m;
+    const double made = tile.step_m > 0 ? rows + tiles * step_m / 2 : tiles * block_m;
     work.rows_made += touched * std::min(made, tiles * block_m);
   }
   const double share = experts / static_cast<double>(kLoadQuantiles.size());
@@ -70,10 +91,24 @@ Work ExpectedWork(const Problem& problem, const Tile& tile) {
 }
 
 // Rounds of tiles, as many at once as `turns` says. Routed experts' tiles differ: the CTA that
-// ends last had the larger ones, about a tile more than its share.
+// ends last had the larger ones.
 double Waves(const Problem& problem, double turns) {
   if (problem.routing.kinds == kBalanced) return std::ceil(turns);
-  return turns <= 1 ? 1 : turns + 1;
+  return turns <= 1 ? 1 : turns + std::min(turns, kTilesAtTheEnd);
+}
+
+// Of work that goes on at once: the longest, and more where another takes about as long.
+double SumUs(double a, double b, double c, double exponent) {
+  const double longest = std::max({a, b, c});
+  const auto part = [&](double us) { return std::pow(us / longest, exponent); };
+  return longest * std::pow(part(a) + part(b) + part(c), 1 / exponent);
+}
+
+// Over reading W's rows two cache lines at a time or more.
+double LinesFactor(const Tile& tile, int element_bytes) {
+  const int64_t bytes = tile.run_k > 0 ? tile.run_k * element_bytes : kLineBytes;
+  if (bytes < kLineBytes) return kHalfLines;
+  return bytes < 2 * kLineBytes ? kSingleLines : 1;
 }
 
 }  // namespace
@@ -113,28 +148,37 @@ double EstimateUs(const Problem& problem, const Candidate& candidate, const Devi
       std::ceil(tiles / sms));
   const double waves = Waves(problem, tiles / (sms * resident));
 
-  const double sm_tflops = family.tflops(candidate.config, device) / sms;
   const double made_m = work.rows_made / work.row_tiles;
-  const double tile_us =
-      2 * made_m * n * k / (sm_tflops * 1e6) + (tile.stored_aside ? 0 : kTileOverheadUs);
-  const double compute_us = waves * resident * tile_us;
+  const double sm_tflops = family.tflops(candidate.config, made_m, device) / sms;
+  const double products_us = resident * 2 * made_m * n * k / (sm_tflops * 1e6);
+  // Each CTA fills its pipeline k / tile.k times, in which the others go on.
+  const double refills_us = kRefillUs * std::max(1.0, k / static_cast<double>(tile.k));
+  const double stored = tile.stored_aside ? 0 : made_m / static_cast<double>(tile.ctas) * n;
+  const double compute_us = waves * (std::hypot(products_us, refills_us) +
+                                     resident * (kTileOverheadUs + stored / kStoredPerUs));
 
   const int bytes = DtypeBytes(shape.dtype);
-  const double l2_bytes_per_us = device.copy_gbps * kL2OverMemory * 1e3;
-  const double l2_us = tiles * (std::min(m, made_m) + n) * k * bytes / l2_bytes_per_us;
+  const double l2_bytes = tiles * (std::min(m, made_m) + n) * k * bytes;
+  const double l2_us = l2_bytes / (kSmBytesPerUs * device.sm_count);
 
-  // Rows of X come from L2; memory is waited for by the rows of W. Each tile fills its pipeline
-  // k / tile.k times, so deeper ones wait less often, and ends with nothing but itself to read:
-  // that goes at an SM's share of L2, and wide tiles end late.
-  const double memory_bytes = OpOf(shape.op).bytes(problem, std::llround(work.touched_experts));
-  const double lines = tile.run_k > 0 && tile.run_k * bytes < kLineBytes ? kHalfLines : 1;
-  const double round_trips = waves * std::max(1.0, k / static_cast<double>(tile.k));
-  const double last_us = resident * n * k * bytes * sms / l2_bytes_per_us;
-  const double memory_us = lines * memory_bytes / (device.copy_gbps * 1e3) +
-                           kRoundTripUs * round_trips + kLastTile * last_us;
+  // Rows of X come from L2; memory is waited for by the rows of W. Those of an expert are read
+  // again for its further tiles, from memory where these come after more of W than L2 holds. The
+  // last tile has nothing but itself to read and goes at the pace of one SM; a drawn one is claimed
+  // while the one before is read, so one of the SMs has two left when the others have ended.
+  const double expert_bytes = static_cast<double>(shape.n) * k * bytes;
+  const double again_bytes = (work.row_tiles - work.touched_experts) * expert_bytes;
+  const bool l2_keeps = !tile.along_n || 2 * expert_bytes <= static_cast<double>(device.l2_bytes);
+  const double memory_bytes = OpOf(shape.op).bytes(problem, std::llround(work.touched_experts)) +
+                              (l2_keeps ? 0 : again_bytes);
+  const double last_us = resident * n * k * bytes / kSmBytesPerUs;
+  const double memory_us = std::max(
+      LinesFactor(tile, bytes) * memory_bytes / (device.copy_gbps * 1e3) +
+          (tile.copied_aside ? kReadAgain : 1) * again_bytes / (kSmBytesPerUs * device.sm_count) +
+          (plan.draws_tiles ? 2 : 1) * kLastTile * last_us,
+      last_us);
 
-  const double longest_us = std::max({compute_us, memory_us, l2_us});
-  double us = kLaunchUs + longest_us + kNotHidden * (compute_us + memory_us + l2_us - longest_us);
+  double us = kLaunchUs + (tile.sorted ? kSortUs : 0) +
+              SumUs(compute_us, memory_us, l2_us, tile.copied_aside ? kAside : kSideBySide);
   if (plan.combine_ctas > 0) {  // the workspace is written and read
     const auto workspace_bytes = static_cast<double>(WorkspaceBytes(problem));
     us += kLaunchUs + 2 * workspace_bytes / (device.copy_gbps * 1e3);

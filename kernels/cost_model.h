@@ -9,9 +9,9 @@
 namespace moetune {
 
 // Estimated time of one launch in µs: the longest of its compute, memory and L2 times over the
-// waves of its tiles, and a little of the others. `facts` (may be null) gives the occupancy of the
-// compiled kernel; without it the plan's shared memory and threads do. Only the order of estimates
-// is meant to be trusted.
+// waves of its tiles, and more where another takes about as long. `facts` (may be null) gives the
+// occupancy of the compiled kernel; without it the plan's shared memory and threads do. Only the
+// order of estimates is meant to be trusted.
 double EstimateUs(const Problem& problem, const Candidate& candidate, const DeviceSpec& device,
                   const KernelFacts* facts);
 

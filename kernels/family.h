@@ -41,7 +41,10 @@ struct Tile {
   int64_t step_m = 0;  // rows are made in multiples of it and split evenly over tiles; 0: all m are
   int64_t ctas = 1;    // that make it together
   int64_t run_k = 0;   // columns of a row that are read in one go; 0: whole cache lines
+  bool copied_aside = false;  // by warps that do not multiply
   bool stored_aside = false;  // while the next one is multiplied
+  bool along_n = false;  // an expert's tiles of other rows of W come between those of the same rows
+  bool sorted = false;   // by tokens: each CTA sorts the experts at its start
 };
 
 struct Family {
@@ -61,8 +64,8 @@ struct Family {
 
   Tile (*tile)(const Config& config);
 
-  // The rate that its inner loop sustains with full SMs, TFLOP/s.
-  double (*tflops)(const Config& config, const DeviceSpec& device);
+  // The rate that its inner loop sustains with full SMs on tiles of so many rows, TFLOP/s.
+  double (*tflops)(const Config& config, double rows, const DeviceSpec& device);
 };
 
 // A config with its family: what is suggested, measured, stored and launched.

@@ -57,7 +57,7 @@ Tile TileOf(const Config& config) {
 
 // For each FMA an operand fragment is read from shared memory 1/m + 1/n times for an m x n thread
 // tile; about two issue slots a read.
-double Tflops(const Config& config, const DeviceSpec& device) {
+double Tflops(const Config& config, double, const DeviceSpec& device) {
   const auto per_thread = static_cast<double>(config.Get("block_m") * config.Get("block_n")) /
                           static_cast<double>(config.Get("threads"));
   const double n = per_thread >= 32 ? 8 : 4;

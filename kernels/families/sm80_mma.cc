@@ -129,7 +129,7 @@ Tile TileOf(const Config& config) {
 
 // The tensor cores' rate under mma.sync, less what reading fragments from shared memory takes: 128
 // bytes a clock, against 1,024 multiply-adds a clock.
-double Tflops(const Config& config, const DeviceSpec& device) {
+double Tflops(const Config& config, double, const DeviceSpec& device) {
   const Parameters p(config);
   // On sm_90 and sm_100 only wgmma and tcgen05 reach the full rate.
   const double fraction =

@@ -1,5 +1,6 @@
 // sm90_wgmma, host half: wgmma fed by TMA and cp.async, for sm_90.
 #include <algorithm>
+#include <cmath>
 
 #include "absl/strings/str_format.h"
 #include "kernels/device/combine.cuh"
@@ -195,19 +196,30 @@ Tile TileOf(const Config& config) {
           .step_m = std::min(p.block_m, p.tail_step) * p.cluster,
           .ctas = p.cluster,
           .run_k = p.block_k,
-          .stored_aside = p.pingpong != 0};
+          .copied_aside = true,
+          .stored_aside = p.pingpong != 0,
+          .along_n = config.Get("along_n") != 0,
+          .sorted = p.sort != 0};
 }
 
-// The tensor cores' rate, less what reading operands from shared memory takes: 128 bytes a clock,
-// against 2,048 multiply-adds a clock.
-double Tflops(const Config& config, const DeviceSpec& device) {
+// Products alone, over what the tensor cores sustain with all else.
+constexpr double kProductsAlone = 1.25;
+
+// An SM's products, and what they and the copies of their operands move through shared memory (128
+// bytes a clock): neither hides the other wholly.
+double Tflops(const Config& config, double rows, const DeviceSpec& device) {
   const Parameters p(config);
-  const auto blocks = static_cast<double>(p.blocks());
-  const auto tokens = static_cast<double>(p.block_m);
-  const double mma_clocks = blocks * 64 * tokens * 16 / 2048;
-  const double shared_clocks = blocks * (64 + tokens) * 32 / 128;
-  const double fed = std::max(mma_clocks, shared_clocks);
-  return 0.95 * device.matrix_tflops * mma_clocks / fed;
+  const double tokens = rows / static_cast<double>(p.cluster);
+  const auto block_n = static_cast<double>(p.block_n);
+  const auto sms = static_cast<double>(device.sm_count);
+  // Of 16 columns of k.
+  const double flops = 2 * tokens * block_n * 16;
+  const double products_us = flops * sms / (kProductsAlone * device.matrix_tflops * 1e6);
+  const double read_bytes = block_n / 64 * (64 + tokens) * 32;
+  const double written_bytes = (block_n + tokens) * 32;
+  const double shared_bytes_per_us = device.fma_tflops / 2 * 1e6 / sms;  // 128 FMAs a clock as well
+  const double shared_us = (read_bytes + written_bytes) / shared_bytes_per_us;
+  return flops * sms / (std::hypot(products_us, shared_us) * 1e6);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "kernels/cost_model.h"
 
 #include <cmath>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -250,17 +251,87 @@ TEST(EstimateUs, AStoreBesideTheNextTileCostsNothing) {
   EXPECT_LT(us(1), us(0));
 }
 
-TEST(DefaultCandidate, IsNarrowForFewTokensAndAWideClusterForMany) {
+// A config of sm90_wgmma: its sizes, and what else is said of it.
+std::string Wgmma(int block_m, int block_n, int block_k, int stages, std::string_view others) {
+  return absl::StrFormat("block_m=%d block_n=%d block_k=%d stages=%d tail_step=16 %s", block_m,
+                         block_n, block_k, stages, others);
+}
+constexpr std::string_view kTwoShare = "along_n=0 cluster=1 consumers=2 pingpong=0 sort=0";
+constexpr std::string_view kTakeTurns = "along_n=0 cluster=1 consumers=2 pingpong=1 sort=0";
+constexpr std::string_view kManyTokens = "forward/bf16/gather/e128/t16384x8/n1536/k2048";
+
+TEST(EstimateUs, AMemoryBoundProblemPrefersTwoLinesOfARowAtATime) {
+  for (const std::string_view tokens : {"16", "64", "256"}) {
+    const std::string key = absl::StrFormat("forward/bf16/gather/e128/t%sx8/n1536/k2048", tokens);
+    const double ratio = WgmmaUs(key, Wgmma(64, 128, 128, 4, kTwoShare)) /
+                         WgmmaUs(key, Wgmma(64, 128, 64, 8, kTwoShare));
+    EXPECT_LT(ratio, 0.985) << key << ", though fewer stages are under way";
+  }
+}
+
+TEST(EstimateUs, OneTokenPrefersMoreTiles) {
+  const std::string_view key = "forward/bf16/gather/e128/t1x8/n1536/k2048";
+  const double narrow_us = WgmmaUs(key, Wgmma(8, 64, 256, 6, kTakeTurns));
+  EXPECT_LT(narrow_us, WgmmaUs(key, Wgmma(8, 128, 128, 6, kTwoShare)));
+  EXPECT_LT(1.03 * narrow_us, WgmmaUs(key, Wgmma(8, 256, 128, 3, kTwoShare)))
+      << "48 tiles on 132 SMs, each of which takes in only so much";
+}
+
+TEST(EstimateUs, ATileHoldsMostExperts) {
+  const std::string_view key = "forward/bf16/gather/e128/t1024x8/n1536/k2048";  // 64 rows each
+  EXPECT_LT(1.05 * WgmmaUs(key, Wgmma(128, 128, 128, 3, kTakeTurns)),
+            WgmmaUs(key, Wgmma(64, 128, 128, 4, kTakeTurns)))
+      << "half of the experts' W is read twice";
+}
+
+TEST(EstimateUs, WideTilesAreBoundByWhatGoesThroughSharedMemory) {
+  const auto us = [](int block_m, int block_n, int stages, int consumers) {
+    return WgmmaUs(
+        kManyTokens,
+        Wgmma(block_m, block_n, 64, stages,
+              absl::StrFormat("along_n=0 cluster=2 pingpong=0 sort=0 consumers=%d", consumers)));
+  };
+  const double widest_us = us(192, 256, 3, 2);
+  EXPECT_NEAR(us(192, 192, 4, 3) / widest_us, 1, 0.05);
+  EXPECT_LT(1.05 * widest_us, us(96, 256, 4, 2));
+  EXPECT_LT(1.05 * widest_us, us(192, 128, 5, 2));
+}
+
+TEST(EstimateUs, AClusterSharesTheReadsOfL2) {
+  const auto us = [](int cluster) {
+    return WgmmaUs(kManyTokens, Wgmma(128, 256, 64, 4,
+                                      absl::StrFormat("along_n=0 cluster=%d consumers=2 "
+                                                      "pingpong=0 sort=0",
+                                                      cluster)));
+  };
+  EXPECT_LT(1.02 * us(2), us(1));
+}
+
+TEST(EstimateUs, AnExpertLargerThanL2IsWalkedAlongItsTokens) {
+  const auto us = [](std::string_view key, int along_n) {
+    return WgmmaUs(key, Wgmma(192, 192, 64, 4,
+                              absl::StrFormat("along_n=%d cluster=1 consumers=3 "
+                                              "pingpong=0 sort=0",
+                                              along_n)));
+  };
+  const std::string_view large = "forward/bf16/gather/e8/t4096x2/n28672/k4096";
+  EXPECT_LT(1.1 * us(large, 0), us(large, 1)) << "else memory is read for each tile of tokens";
+  EXPECT_EQ(us(kManyTokens, 0), us(kManyTokens, 1)) << "L2 holds an expert";
+}
+
+TEST(DefaultCandidate, IsNarrowForFewTokensAndWideForMany) {
   for (const std::string_view device : {"h100", "h200"}) {
     const DeviceSpec spec = FindKnownDevice(device).value();
     const Config few = DefaultCandidate(Parse(kMemoryBound), spec)->config;
     EXPECT_LE(few.Get("block_m"), 64) << device;
     EXPECT_LE(few.Get("block_n"), 128) << "wide tiles end late on " << device;
+    EXPECT_GE(few.Get("block_k"), 128) << "two cache lines at a time on " << device;
     EXPECT_EQ(few.Get("cluster"), 1) << device;
     const Config many =
         DefaultCandidate(Parse("forward/bf16/gather/e16/t16384x1/n16384/k5120"), spec)->config;
-    EXPECT_EQ(many.Get("cluster"), 2) << "the two share L2's reads on " << device;
     EXPECT_GE(many.Get("block_m") * many.Get("block_n"), 192 * 192) << device;
+    EXPECT_EQ(many.Get("along_n"), 0) << device;
+    EXPECT_EQ(many.Get("sort"), 0) << "which takes time, on " << device;
   }
 }
 

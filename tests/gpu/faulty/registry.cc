@@ -38,7 +38,7 @@ Plan MakePlan(const Problem& problem, const Config& config, const DeviceSpec&, c
 
 Tile TileOf(const Config& config) { return {1, config.Get("threads"), 1}; }
 
-double Tflops(const Config&, const DeviceSpec& device) { return device.fma_tflops; }
+double Tflops(const Config&, double, const DeviceSpec& device) { return device.fma_tflops; }
 
 // Its favourites are faulty: the first base, and often the default.
 const Family kFaultyFamily = {
