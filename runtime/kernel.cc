@@ -1,5 +1,6 @@
 #include "runtime/kernel.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -55,8 +56,12 @@ absl::StatusOr<LoadedKernel> LoadedKernel::Load(const Context& context, const Cu
   }
   if (plan.draws_tiles) kernel.queues_ = std::make_unique<TileQueues>();
   if (plan.dynamic_shared_bytes > 0) {
-    RETURN_IF_ERROR(check(driver.function_allow_shared(kernel.function_, plan.dynamic_shared_bytes),
-                          "cannot give its shared memory to"));
+    // All that there is: other problems of the kernel, of more experts, may take more than this
+    // one.
+    const int64_t most = kernel.device_.shared_bytes_per_block - kernel.facts_.static_shared_bytes;
+    RETURN_IF_ERROR(check(
+        driver.function_allow_shared(kernel.function_, std::max(plan.dynamic_shared_bytes, most)),
+        "cannot give its shared memory to"));
   }
   RETURN_IF_ERROR(
       check(driver.function_resident_ctas(&kernel.facts_.resident_ctas, kernel.function_,

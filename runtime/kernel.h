@@ -16,7 +16,7 @@ namespace moetune {
 
 class LoadedKernel {
  public:
-  // Loads into the current context and allows the shared memory that a plan for `problem` takes.
+  // Loads into the current context, for `problem` and all others that the cubin serves.
   static absl::StatusOr<LoadedKernel> Load(const Context& context, const Cubin& cubin,
                                            const Candidate& candidate, const Problem& problem);
   ~LoadedKernel();

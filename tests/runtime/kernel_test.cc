@@ -196,6 +196,34 @@ TEST_F(KernelTest, SharedMemoryPastTheDefaultLimitIsAllowedBeforeTheLaunch) {
   EXPECT_TRUE(kernel->Launch(problem, run->args(), stream_.get()).ok());
 }
 
+// Of one that was loaded for fewer: its table of experts lies in shared memory.
+TEST_F(KernelTest, MoreExpertsMayTakeMoreSharedMemory) {
+  const Problem few = ProblemOf("forward/bf16/plain/e4/t8x1/n64/k64/softmax");
+  const Problem many = ProblemOf("forward/bf16/plain/e500/t8x1/n64/k64/softmax");
+  const Candidate candidate = {FindFamily("sm90_wgmma").value(),
+                               {{"along_n", 0},
+                                {"block_k", 64},
+                                {"block_m", 8},
+                                {"block_n", 64},
+                                {"cluster", 1},
+                                {"consumers", 2},
+                                {"pingpong", 1},
+                                {"sort", 0},
+                                {"stages", 8},
+                                {"tail_step", 16}}};
+  const auto shared = [&](const Problem& problem) {
+    return candidate.family->plan(problem, candidate.config, context_.device(), {})
+        .dynamic_shared_bytes;
+  };
+  ASSERT_GT(shared(many), shared(few));
+  const absl::StatusOr<LoadedKernel> kernel = Load(few, {}, candidate);
+  ASSERT_TRUE(kernel.ok()) << kernel.status();
+  const auto run = ForwardCase::Create(driver_, many);
+  ASSERT_TRUE(run.ok()) << run.status();
+  EXPECT_EQ(kernel->Launch(many, run->args(), stream_.get()), absl::OkStatus());
+  EXPECT_EQ(run->CheckOutput(), absl::OkStatus());
+}
+
 TEST_F(KernelTest, MoreSharedMemoryThanTheDeviceHasIsAnErrorThatNamesTheConfig) {
   Family family;
   const auto kernel = Load(kProblem, {}, WithPlan<128, 300'000>(family));
