@@ -18,14 +18,16 @@ constexpr std::array<double, 16> kLoadQuantiles = {0.35, 0.45, 0.53, 0.60, 0.66,
                                                    0.92, 0.99, 1.07, 1.17, 1.29, 1.44, 1.68, 2.48};
 
 constexpr double kLaunchUs = 3.0;        // an empty kernel, timed with events
-constexpr double kSmBytesPerUs = 54e3;   // that an SM takes in, from L2
+constexpr double kSmBytesPerUs = 56e3;   // that an SM takes in, from L2
 constexpr double kSideBySide = 3;        // exponent of the sum of what goes on at once
 constexpr double kAside = 8;             // the same where copies have warps of their own
 constexpr double kRefillUs = 1.2;        // of a pipeline: the latency of copies under load
 constexpr double kTileOverheadUs = 0.5;  // prologue and barriers of one tile
-constexpr double kStoredPerUs = 50e3;    // elements of a tile that an SM stores, as far as it waits
+constexpr double kStoredPerUs = 20e3;    // elements of a tile that an SM stores, as far as it waits
 constexpr double kLastTile = 0.15;       // of an SM's last tile of W, while others have ended
-constexpr double kTilesAtTheEnd = 1.8;   // that the CTA which ends last has more than its share
+constexpr double kTilesAtTheEnd = 1.2;   // that the CTA which ends last has more than its share
+constexpr double kClaimedAhead = 0.7;    // of a tile, more than that where tiles are drawn
+constexpr double kGatherTogether = 1.04;  // CTAs that wait for each other's gathered rows over one
 constexpr double kReadAgain = 0.33;     // of W by an expert's further tiles, as far as memory waits
 constexpr double kSortUs = 2.0;         // experts by their tokens, in each CTA
 constexpr double kHalfLines = 1.5;      // reading half a cache line at a time over two whole ones
@@ -91,10 +93,11 @@ Work ExpectedWork(const Problem& problem, const Tile& tile) {
 }
 
 // Rounds of tiles, as many at once as `turns` says. Routed experts' tiles differ: the CTA that
-// ends last had the larger ones.
-double Waves(const Problem& problem, double turns) {
+// ends last had the larger ones, and a drawn one was claimed before others became free.
+double Waves(const Problem& problem, double turns, bool draws_tiles) {
   if (problem.routing.kinds == kBalanced) return std::ceil(turns);
-  return turns <= 1 ? 1 : turns + std::min(turns, kTilesAtTheEnd);
+  const double at_the_end = kTilesAtTheEnd + (draws_tiles ? kClaimedAhead : 0);
+  return turns <= 1 ? 1 : turns + std::min(turns, at_the_end);
 }
 
 // Of work that goes on at once: the longest, and more where another takes about as long.
@@ -146,7 +149,7 @@ double EstimateUs(const Problem& problem, const Candidate& candidate, const Devi
   const double resident = std::min<double>(
       known.resident_ctas > 0 ? known.resident_ctas : ResidentCtas(device, plan, known.registers),
       std::ceil(tiles / sms));
-  const double waves = Waves(problem, tiles / (sms * resident));
+  const double waves = Waves(problem, tiles / (sms * resident), plan.draws_tiles);
 
   const double made_m = work.rows_made / work.row_tiles;
   const double sm_tflops = family.tflops(candidate.config, made_m, device) / sms;
@@ -154,8 +157,10 @@ double EstimateUs(const Problem& problem, const Candidate& candidate, const Devi
   // Each CTA fills its pipeline k / tile.k times, in which the others go on.
   const double refills_us = kRefillUs * std::max(1.0, k / static_cast<double>(tile.k));
   const double stored = tile.stored_aside ? 0 : made_m / static_cast<double>(tile.ctas) * n;
-  const double compute_us = waves * (std::hypot(products_us, refills_us) +
-                                     resident * (kTileOverheadUs + stored / kStoredPerUs));
+  const double gathers = tile.ctas > 1 && shape.Has(kGather) ? kGatherTogether : 1;
+  const double compute_us =
+      waves * gathers *
+      (std::hypot(products_us, refills_us) + resident * (kTileOverheadUs + stored / kStoredPerUs));
 
   const int bytes = DtypeBytes(shape.dtype);
   const double l2_bytes = tiles * (std::min(m, made_m) + n) * k * bytes;

@@ -297,14 +297,40 @@ TEST(EstimateUs, WideTilesAreBoundByWhatGoesThroughSharedMemory) {
   EXPECT_LT(1.05 * widest_us, us(192, 128, 5, 2));
 }
 
+// Of wide tiles, as clusters of two or as CTAs of their own, which draw them.
+double UsOfClusters(std::string_view key, int cluster, int block_m, int block_n) {
+  return WgmmaUs(key, Wgmma(block_m, block_n, 64, block_m * block_n > 192 * 192 ? 3 : 4,
+                            absl::StrFormat("along_n=0 cluster=%d consumers=%d pingpong=0 sort=0",
+                                            cluster, block_n == 192 ? 3 : 2)));
+}
+
 TEST(EstimateUs, AClusterSharesTheReadsOfL2) {
-  const auto us = [](int cluster) {
-    return WgmmaUs(kManyTokens, Wgmma(128, 256, 64, 4,
-                                      absl::StrFormat("along_n=0 cluster=%d consumers=2 "
-                                                      "pingpong=0 sort=0",
-                                                      cluster)));
+  EXPECT_LT(1.02 * UsOfClusters(kManyTokens, 2, 128, 256), UsOfClusters(kManyTokens, 1, 128, 256));
+}
+
+TEST(EstimateUs, ACtaOfAClusterWaitsForRowsThatTheOtherGathers) {
+  const auto ratio = [](std::string_view key) {
+    return UsOfClusters(key, 2, 128, 256) / UsOfClusters(key, 1, 128, 256);
   };
-  EXPECT_LT(1.02 * us(2), us(1));
+  EXPECT_LT(1.02 * ratio("forward/bf16/plain/e128/t16384x8/n1536/k2048"), ratio(kManyTokens));
+}
+
+// Mixtral's down projection: few experts and a large k.
+std::string LargeTiles(int tokens) {
+  return absl::StrFormat("forward/bf16/scatter+scale/e8/t%dx2/n4096/k14336", tokens);
+}
+
+TEST(EstimateUs, FewLargeTilesAreBestSharedOutBeforehand) {
+  const std::string key = LargeTiles(1024);
+  EXPECT_LT(1.05 * UsOfClusters(key, 2, 192, 192), UsOfClusters(key, 1, 192, 192))
+      << "a drawn tile is claimed before other CTAs are free";
+}
+
+TEST(EstimateUs, ManyWideTilesComeNearTheFloor) {
+  const std::string key = LargeTiles(16384);
+  const double floor = FloorUs(Parse(key), FindKnownDevice("h100").value());
+  EXPECT_LT(UsOfClusters(key, 2, 192, 256), 1.25 * floor)
+      << "shared memory is read while tensor cores multiply";
 }
 
 TEST(EstimateUs, AnExpertLargerThanL2IsWalkedAlongItsTokens) {
@@ -332,6 +358,18 @@ TEST(DefaultCandidate, IsNarrowForFewTokensAndWideForMany) {
     EXPECT_GE(many.Get("block_m") * many.Get("block_n"), 192 * 192) << device;
     EXPECT_EQ(many.Get("along_n"), 0) << device;
     EXPECT_EQ(many.Get("sort"), 0) << "which takes time, on " << device;
+  }
+}
+
+TEST(DefaultCandidate, IsAClusterForFewExpertsWithALargeK) {
+  for (const int tokens : {1024, 4096, 16384}) {
+    const Config chosen =
+        DefaultCandidate(Parse(LargeTiles(tokens)), FindKnownDevice("h100").value())->config;
+    EXPECT_EQ(chosen.Get("cluster"), 2) << tokens;
+    if (tokens > 1024) {
+      EXPECT_EQ(chosen.Get("pingpong"), 0) << tokens << ": it takes narrower tiles";
+      EXPECT_GE(chosen.Get("block_m") * chosen.Get("block_n"), 192 * 192) << tokens;
+    }
   }
 }
 
