@@ -16,7 +16,6 @@
 #include "kernels/cost_model.h"
 #include "kernels/registry.h"
 #include "kernels/status_macros.h"
-#include "tuner/search_strategy.h"
 #include "tuner/statistics.h"
 #include "tuner/worker_evaluator.h"
 
@@ -130,13 +129,14 @@ absl::Status ChooseOfFamily(const Known& known, const Evaluator& evaluator, Benc
     row.winner = {known.family, best->config};
     return absl::OkStatus();
   }
-  for (Candidate& candidate : RankCandidates(row.problem, evaluator.device(), {{known.family}})) {
-    if (candidate.family != known.family) continue;
-    row.winner = std::move(candidate);
-    return absl::OkStatus();
+  const std::vector<Candidate>& ranked = evaluator.Ranked(row.problem);
+  const auto first = std::ranges::find(ranked, known.family, &Candidate::family);
+  if (first == ranked.end()) {
+    return absl::NotFoundError(absl::StrFormat("%s does not run %s on %s", known.family->name,
+                                               ProblemKey(row.problem), evaluator.device().name));
   }
-  return absl::NotFoundError(absl::StrFormat("%s does not run %s on %s", known.family->name,
-                                             ProblemKey(row.problem), evaluator.device().name));
+  row.winner = *first;
+  return absl::OkStatus();
 }
 
 absl::Status ChooseWinner(const Known& known, const Evaluator& evaluator, BenchRow& row) {

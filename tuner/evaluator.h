@@ -37,7 +37,6 @@ class Evaluator {
   const std::vector<Candidate>& Ranked(const Problem& problem) const {
     return rankings_->Of(problem, device());
   }
-  const std::shared_ptr<Rankings>& rankings() const { return rankings_; }
 
   // The device, and the environment that a measurement of this family will carry.
   virtual const DeviceSpec& device() const = 0;

@@ -48,7 +48,7 @@ void ExpectDefaults(std::span<const Problem> problems, const SweepOptions& optio
 
 std::vector<Candidate> CandidatesOf(const Problem& problem, const SweepOptions& options,
                                     const Evaluator& evaluator, const SweepHistory& history) {
-  const std::vector<Family const*>& families = options.families;
+  const std::vector<const Family*>& families = options.families;
   std::vector<Candidate> candidates;
   for (const Candidate& candidate : evaluator.Ranked(problem)) {
     const bool chosen =

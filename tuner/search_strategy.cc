@@ -31,8 +31,7 @@ absl::StatusOr<const StrategyEntry*> FindStrategy(std::string_view name) {
   return UnknownName("strategy", name, known);
 }
 
-std::vector<Candidate> RankCandidates(const Problem& problem, const DeviceSpec& device,
-                                      std::span<const Family* const> families) {
+std::vector<Candidate> RankCandidates(const Problem& problem, const DeviceSpec& device) {
   std::vector<std::pair<double, Candidate>> ranked;
   for (const Family* family : Families()) {
     for (Config& config : EnumerateLegal(*family, problem, device)) {
@@ -44,11 +43,7 @@ std::vector<Candidate> RankCandidates(const Problem& problem, const DeviceSpec& 
   std::stable_sort(ranked.begin(), ranked.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<Candidate> candidates;
-  for (auto& [estimate, candidate] : ranked) {
-    const bool chosen =
-        families.empty() || std::ranges::find(families, candidate.family) != families.end();
-    if (chosen || candidates.empty()) candidates.push_back(std::move(candidate));
-  }
+  for (auto& [estimate, candidate] : ranked) candidates.push_back(std::move(candidate));
   return candidates;
 }
 

@@ -58,10 +58,8 @@ std::span<const StrategyEntry> Strategies();
 absl::StatusOr<const StrategyEntry*> FindStrategy(std::string_view name);
 
 // Every legal candidate for the problem on the device, by ascending estimate; ties stay in the
-// order of families and configs. The first one is the default. With `families`, of all others only
-// the default.
-std::vector<Candidate> RankCandidates(const Problem& problem, const DeviceSpec& device,
-                                      std::span<const Family* const> families = {});
+// order of families and configs. The first one is the default.
+std::vector<Candidate> RankCandidates(const Problem& problem, const DeviceSpec& device);
 
 }  // namespace moetune
 
