@@ -44,7 +44,7 @@ struct TuneOptions {
   bool known = false;
   int64_t budget = 0;
   std::string time_limit;
-  std::string guard_band = "2";
+  std::string guard_band;
   bool fresh = false;
   int64_t seed = 1;
   int64_t jobs = std::max(1u, std::thread::hardware_concurrency() - 1);
@@ -78,8 +78,10 @@ void AddOptions(Options& options, TuneOptions& tune) {
                   "most candidates per problem (default: no limit; auto ends by itself)");
   options.Text("time-limit", "DURATION", &tune.time_limit, "begin no trial past it: 90s, 15m, 2h");
   options.Text("guard-band", "PERCENT", &tune.guard_band,
-               "a winner must be surely faster than the default by more than this, and equals "
-               "within it are told apart by their times back to back, 0 to 50 (default: 2)");
+               absl::StrFormat("a winner must be surely faster than the default by more than "
+                               "this, and equals within it are told apart by their times back to "
+                               "back, 0 to 50 (default: %g)",
+                               100 * SweepOptions().guard_band));
   options.Flag("fresh", &tune.fresh, "measure again what the database has already");
   options.Integer("seed", "N", &tune.seed, 0, INT64_MAX, "of data, routing and search");
   options.Integer("jobs", "N", &tune.jobs, 1, 1024, "compile processes in all");
@@ -173,7 +175,9 @@ absl::StatusOr<SweepOptions> ReadSweepOptions(const TuneOptions& tune,
     return absl::InvalidArgumentError(absl::StrFormat(
         "tune: --time-limit '%s' is no duration; such as 90s, 15m, 2h", tune.time_limit));
   }
-  ASSIGN_OR_RETURN(sweep.guard_band, ParseGuardBand(tune.guard_band));
+  if (!tune.guard_band.empty()) {
+    ASSIGN_OR_RETURN(sweep.guard_band, ParseGuardBand(tune.guard_band));
+  }
   sweep.fresh = tune.fresh;
   sweep.seed = static_cast<uint64_t>(tune.seed);
   sweep.version = std::string(Version());
