@@ -30,8 +30,8 @@ struct Plan {
   int64_t dynamic_shared_bytes = 0;
   int64_t combine_ctas = 0;   // of kCombineThreads; 0: no such launch
   int operand_alignment = 1;  // x and w begin at multiples of so many bytes
-  bool draws_tiles = false;   // its third parameter is tile_queue
-  int tile_queue = -1;        // of this launch (device/tile_queue.cuh): the runtime sets it
+  bool draws_tiles = false;   // its CTAs, from a queue (device/tile_queue.cuh)
+  int tile_queue = -1;        // of this launch, the entry's third parameter: the runtime sets it
   TensorView w, x;  // of those arguments: with a rank, the entry's second parameter is TensorMaps
 };
 

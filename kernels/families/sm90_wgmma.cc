@@ -51,6 +51,7 @@ struct Parameters {
   int64_t groups() const { return pingpong != 0 ? 1 : consumers; }  // that share a tile
   int64_t blocks() const { return block_n / (64 * groups()); }      // of 64 rows of W, of a group
   int64_t accumulators() const { return blocks() * block_m / 2; }   // a thread
+  // As kDrawsTiles of device/wgmma_walk.cuh.
   bool draws_tiles() const { return cluster == 1 && block_m > 64; }
   int64_t stage_bytes() const { return (block_m + block_n) * block_k * 2; }
 

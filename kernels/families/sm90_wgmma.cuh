@@ -1,10 +1,10 @@
 // sm90_wgmma, device half: wgmma fed by TMA and cp.async, for sm_90a.
 //
 // A persistent, warp-specialised kernel. Warpgroup 0 is the producer: it finds the CTA's tiles
-// (wgmma_walk.cuh), hands them to the others, and fills a ring of STAGES stages, each BLOCK_N rows of W and BLOCK_M rows of X by BLOCK_K columns. CONSUMERS warpgroups
-// multiply. W is wgmma's operand of 64 rows and X that of 8 to 192, so that a tile is as wide as
-// the expert has tokens, to the next TAIL_STEP; an expert's rows are split evenly
-// (expert_tiles.cuh).
+// (wgmma_walk.cuh), hands them to the others, and fills a ring of STAGES stages, each BLOCK_N rows
+// of W and BLOCK_M rows of X by BLOCK_K columns. CONSUMERS warpgroups multiply. W is wgmma's
+// operand of 64 rows and X that of 8 to 192, so that a tile is as wide as the expert has tokens, to
+// the next TAIL_STEP; an expert's rows are split evenly (expert_tiles.cuh).
 //
 //   PINGPONG 0   all consumers share a tile: each has BLOCK_N / CONSUMERS rows of W
 //   PINGPONG 1   consumers take turns: one stores its tile while the other multiplies the next
