@@ -66,7 +66,8 @@ void AddOptions(Options& options, TuneOptions& tune) {
                "of every N problems only the I-th, from 1/N to N/N: one for each job of an array, "
                "each with a database of its own (moetune merge)");
   options.Text("families", "LIST", &tune.families,
-               "candidates of these kernel families alone, beside the default (default: all)");
+               "winners among these kernel families alone, timed beside the cost model's first "
+               "choice of theirs (default: all)");
   options.Flag("known", &tune.known,
                "only configs that the database has seen run with the same op, dtype and fusions: "
                "nothing but defaults is compiled, so many more problems are tuned in the time");

@@ -35,26 +35,34 @@ void Foresee(const std::stop_token& stop, const std::vector<Problem>& problems,
   }
 }
 
+bool IsChosen(const Candidate& candidate, const SweepOptions& options) {
+  return options.families.empty() ||
+         std::ranges::find(options.families, candidate.family) != options.families.end();
+}
+
 }  // namespace
 
 void ExpectDefaults(std::span<const Problem> problems, const SweepOptions& options,
                     const Evaluator& evaluator, SweepHistory& history) {
   if (!options.known) return;
   for (const Problem& problem : problems) {
-    const std::vector<Candidate>& ranked = evaluator.Ranked(problem);
-    if (!ranked.empty()) history.Expect(problem.shape, ranked.front());
+    for (const Candidate& candidate : evaluator.Ranked(problem)) {
+      if (!IsChosen(candidate, options)) continue;
+      history.Expect(problem.shape, candidate);
+      break;
+    }
   }
 }
 
 std::vector<Candidate> CandidatesOf(const Problem& problem, const SweepOptions& options,
                                     const Evaluator& evaluator, const SweepHistory& history) {
-  const std::vector<const Family*>& families = options.families;
   std::vector<Candidate> candidates;
   for (const Candidate& candidate : evaluator.Ranked(problem)) {
-    const bool chosen =
-        families.empty() || std::ranges::find(families, candidate.family) != families.end();
-    const bool allowed = chosen && (!options.known || history.Knows(problem.shape, candidate));
-    if (allowed || candidates.empty()) candidates.push_back(candidate);
+    if (!IsChosen(candidate, options)) continue;
+    const bool is_default = candidates.empty();
+    if (is_default || !options.known || history.Knows(problem.shape, candidate)) {
+      candidates.push_back(candidate);
+    }
   }
   return candidates;
 }

@@ -22,8 +22,9 @@ namespace moetune {
 void ExpectDefaults(std::span<const Problem> problems, const SweepOptions& options,
                     const Evaluator& evaluator, SweepHistory& history);
 
-// What a sweep may try of a problem, in the cost model's order: the default first, and of the
-// others those that its options allow. Kernels that have failed are among them.
+// What a sweep may try of a problem, in the cost model's order: of the families that its options
+// allow the first choice, which is its default, and what else they allow. Kernels that have failed
+// are among them.
 std::vector<Candidate> CandidatesOf(const Problem& problem, const SweepOptions& options,
                                     const Evaluator& evaluator, const SweepHistory& history);
 

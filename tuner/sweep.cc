@@ -76,8 +76,9 @@ class ProblemSweep {
     if (TrialsPlanned() == 0) return NoWinner();
     RETURN_IF_ERROR(Search());
     RecallOthers();
-    const Winner* standing = run_.history.StandingWinner(problem_);
-    if (standing != nullptr && !measured_) return Tuned{*standing, /*from_store=*/true};
+    const Winner* last = run_.history.StandingWinner(problem_);
+    const bool stands = last != nullptr && WasChosenAmong(*last, candidates_, Standard());
+    if (stands && !measured_) return Tuned{*last, /*from_store=*/true};
     ASSIGN_OR_RETURN(const std::vector<size_t> finalists, ShortList());
     ASSIGN_OR_RETURN(Winner winner, RunFinal(finalists));
     return Tuned{std::move(winner)};
@@ -90,6 +91,12 @@ class ProblemSweep {
     const DeviceSpec& device = evaluator_.device();
     return absl::NotFoundError(absl::StrFormat("no kernel family runs it on %s (%s)", device.name,
                                                ArchName(device.compute_capability)));
+  }
+
+  // The default, or what the model likes best after it, if that has failed.
+  size_t Standard() const {
+    const auto found = std::ranges::find_if(times_, &std::optional<double>::has_value);
+    return static_cast<size_t>(found - times_.begin());
   }
 
   void Learn(size_t candidate, const Measurement& measurement) {
@@ -226,13 +233,12 @@ class ProblemSweep {
 
   // The default first, where it passed, and the fastest others: if many, by a second, longer look.
   absl::StatusOr<std::vector<size_t>> ShortList() {
+    const size_t standard = Standard();
+    if (standard == candidates_.size()) return NoWinner();
     std::vector<size_t> passed;
-    for (size_t i = 0; i < candidates_.size(); ++i) {
+    for (size_t i = standard + 1; i < candidates_.size(); ++i) {
       if (times_[i]) passed.push_back(i);
     }
-    if (passed.empty()) return NoWinner();
-    const size_t standard = passed.front();  // the default, or what the model likes best after it
-    std::erase(passed, standard);
     KeepFastest(passed, run_.options.short_list);
     if (passed.size() > static_cast<size_t>(run_.options.finalists)) {
       RETURN_IF_ERROR(LookAgain(passed));
@@ -372,7 +378,6 @@ absl::StatusOr<std::vector<Winner>> RunSweep(const std::vector<Problem>& problem
              options.now() + options.time_limit};
   known.clear();
   ExpectDefaults(problems, options, *evaluators[0], run.history);
-
   RETURN_IF_ERROR(RecordSweep(run, SweepState::kStarted));
   std::vector<std::optional<Winner>> found(problems.size());
   std::vector<absl::Status> ends(evaluators.size());

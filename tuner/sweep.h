@@ -18,7 +18,7 @@ namespace moetune {
 
 struct SweepOptions {
   std::string strategy = "exhaustive";
-  std::vector<const Family*> families;  // only theirs, and the default; none: all
+  std::vector<const Family*> families;  // winners among theirs alone; none: all
   bool known = false;  // only kernels that the store knows, and the defaults of the sweep
   int budget = 0;      // candidates per problem; 0: all
   absl::Duration time_limit = absl::InfiniteDuration();  // no new trial is begun past it

@@ -2,7 +2,9 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <string_view>
 
 namespace moetune {
 namespace {
@@ -42,6 +44,17 @@ Winner WinnerRow(const Measurement& best, const Measurement& standard, const Ver
           .default_time_us = standard.time_us,
           .reason = verdict.reason,
           .measured_at = best.measured_at};
+}
+
+bool WasChosenAmong(const Winner& winner, std::span<const Candidate> candidates, size_t standard) {
+  const auto is = [](const Candidate& candidate, std::string_view family, const Config& config) {
+    return candidate.family->name == family && candidate.config == config;
+  };
+  return standard < candidates.size() &&
+         is(candidates[standard], winner.default_family, winner.default_config) &&
+         std::ranges::any_of(candidates, [&](const Candidate& candidate) {
+           return is(candidate, winner.family, winner.config);
+         });
 }
 
 }  // namespace moetune

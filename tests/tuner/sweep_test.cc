@@ -18,18 +18,26 @@ namespace {
 
 using ::testing::HasSubstr;
 
-TEST_F(SweepTest, OfChosenFamiliesOnlyTheDefaultIsOfAnother) {
+TEST_F(SweepTest, AmongChosenFamiliesTheDefaultIsOneOfTheirsToo) {
   const Family* chosen = FindFamily("reference").value();
-  const Candidate standard = *DefaultCandidate(problem_, evaluator_.device());
-  ASSERT_NE(standard.family, chosen);
-  Run({problem_}, {.families = {chosen}});
-  bool default_measured = false;
-  for (const Measurement& row : Stored()) {
-    const bool is_default = row.family == standard.family->name && row.config == standard.config;
-    default_measured |= is_default;
-    EXPECT_TRUE(is_default || row.family == chosen->name) << row.family;
-  }
-  EXPECT_TRUE(default_measured);
+  ASSERT_NE(DefaultCandidate(problem_, evaluator_.device())->family, chosen);
+  const std::vector<Winner> winners = Run({problem_}, {.families = {chosen}});
+  for (const Measurement& row : Stored()) EXPECT_EQ(row.family, chosen->name);
+  ASSERT_EQ(winners.size(), 1u);
+  EXPECT_EQ(winners[0].family, chosen->name);
+  EXPECT_EQ(winners[0].default_family, chosen->name);
+  const auto best = std::ranges::find(ranked_, chosen, &Candidate::family);
+  EXPECT_EQ(winners[0].default_config, best->config);
+}
+
+TEST_F(SweepTest, AWinnerAmongOtherFamiliesDoesNotStand) {
+  const Family* chosen = FindFamily("reference").value();
+  Run({problem_});
+  EXPECT_EQ(Run({problem_}, {.families = {chosen}})[0].family, chosen->name);
+  const std::vector<Winner> winners = Run({problem_});
+  EXPECT_NE(winners[0].default_family, chosen->name);
+  Run({problem_});
+  EXPECT_EQ(recorder_.winners_recalled, 1) << "the last run alone finds the winner of its like";
 }
 
 TEST_F(SweepTest, WithKnownConfigsAloneNoOtherIsTriedButTheDefault) {
