@@ -233,7 +233,7 @@ int EncodeMap(const TensorView& view, const void* tensor, TensorMap& map) {
       reinterpret_cast<CUtensorMap*>(&map), CU_TENSOR_MAP_DATA_TYPE_BFLOAT16,
       static_cast<cuuint32_t>(view.rank), const_cast<void*>(tensor), sizes.data(), pitches.data(),
       box.data(), kSteps.data(), CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
-      CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+      CU_TENSOR_MAP_L2_PROMOTION_L2_128B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
 }
 
 int LaunchPlan(CUfunc_st* function, const Plan& plan, const void* args, CUstream_st* stream) {

@@ -37,6 +37,9 @@ struct TokenTile {
   bool only;  // no other tile reads this block of W
 };
 
+// Experts whose tiles can be sorted: all pairs of them are compared in every CTA.
+constexpr int kMostSorted = 1024;
+
 // What all CTAs agree on.
 struct TileGrid {
   int tiles_n;   // blocks of W
@@ -107,7 +110,7 @@ __device__ __forceinline__ void SortExperts(int experts, const TileGrid& grid, E
   const int thread = static_cast<int>(threadIdx.x);
   const int lane = thread % 32;
   // Each entry moves to its place: registers hold it over the barrier.
-  constexpr int kMost = 8;  // experts a thread
+  constexpr int kMost = (kMostSorted + threads - 1) / threads;  // experts a thread
   ExpertTiles moved[kMost];
   int places[kMost];
 #pragma unroll
@@ -115,10 +118,17 @@ __device__ __forceinline__ void SortExperts(int experts, const TileGrid& grid, E
     const int e = thread + i * threads;
     if (e >= experts) continue;
     moved[i] = table[e];
-    const int tokens = SplitTokens(moved[i].rows, capacity, granule).tokens;
+    table[e].tiles_end = SplitTokens(moved[i].rows, capacity, granule).tokens;  // made anew below
+  }
+  __syncthreads();
+#pragma unroll
+  for (int i = 0; i < kMost; ++i) {
+    const int e = thread + i * threads;
+    if (e >= experts) continue;
+    const int tokens = table[e].tiles_end;
     places[i] = 0;
     for (int other = 0; other < experts; ++other) {
-      const int others = SplitTokens(table[other].rows, capacity, granule).tokens;
+      const int others = table[other].tiles_end;
       places[i] += others > tokens || (others == tokens && other < e);
     }
   }

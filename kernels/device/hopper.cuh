@@ -95,29 +95,32 @@ __device__ __forceinline__ void PrefetchMap(const TensorMap& map) {
   asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory");
 }
 
-// How long the L2 should keep what is read.
+// Of a copy: the L2 lets go of what it reads first.
 __device__ __forceinline__ unsigned long long EvictFirst() {
   unsigned long long policy;
   asm volatile("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
   return policy;
 }
-__device__ __forceinline__ unsigned long long EvictNormal() {
-  unsigned long long policy;
-  asm volatile("createpolicy.fractional.L2::evict_normal.b64 %0, 1.0;" : "=l"(policy));
-  return policy;
-}
 
 // Copies the map's box at the coordinates to shared memory; its bytes count at `barrier`.
 __device__ __forceinline__ void LoadBox2(unsigned target, const TensorMap& map, unsigned barrier,
-                                         unsigned long long policy, int c0, int c1) {
+                                         int c0, int c1) {
   asm volatile(
       "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
-      ".L2::cache_hint [%0], [%1, {%4, %5}], [%2], %3;" ::"r"(target),
-      "l"(&map), "r"(barrier), "l"(policy), "r"(c0), "r"(c1)
+      " [%0], [%1, {%3, %4}], [%2];" ::"r"(target),
+      "l"(&map), "r"(barrier), "r"(c0), "r"(c1)
       : "memory");
 }
 __device__ __forceinline__ void LoadBox3(unsigned target, const TensorMap& map, unsigned barrier,
-                                         unsigned long long policy, int c0, int c1, int c2) {
+                                         int c0, int c1, int c2) {
+  asm volatile(
+      "cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+      " [%0], [%1, {%3, %4, %5}], [%2];" ::"r"(target),
+      "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "r"(c2)
+      : "memory");
+}
+__device__ __forceinline__ void LoadBox3(unsigned target, const TensorMap& map, unsigned barrier,
+                                         int c0, int c1, int c2, unsigned long long policy) {
   asm volatile(
       "cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
       ".L2::cache_hint [%0], [%1, {%4, %5, %6}], [%2], %3;" ::"r"(target),
@@ -125,8 +128,16 @@ __device__ __forceinline__ void LoadBox3(unsigned target, const TensorMap& map, 
       : "memory");
 }
 __device__ __forceinline__ void LoadBox5(unsigned target, const TensorMap& map, unsigned barrier,
-                                         unsigned long long policy, int c0, int c1, int c2, int c3,
-                                         int c4) {
+                                         int c0, int c1, int c2, int c3, int c4) {
+  asm volatile(
+      "cp.async.bulk.tensor.5d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+      " [%0], [%1, {%3, %4, %5, %6, %7}], [%2];" ::"r"(target),
+      "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "r"(c2), "r"(c3), "r"(c4)
+      : "memory");
+}
+__device__ __forceinline__ void LoadBox5(unsigned target, const TensorMap& map, unsigned barrier,
+                                         int c0, int c1, int c2, int c3, int c4,
+                                         unsigned long long policy) {
   asm volatile(
       "cp.async.bulk.tensor.5d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
       ".L2::cache_hint [%0], [%1, {%4, %5, %6, %7, %8}], [%2], %3;" ::"r"(target),
@@ -135,23 +146,21 @@ __device__ __forceinline__ void LoadBox5(unsigned target, const TensorMap& map, 
 }
 // The same, to the same place in every CTA of `mask`, and counted at the same barrier of each.
 __device__ __forceinline__ void MulticastBox3(unsigned target, const TensorMap& map,
-                                              unsigned barrier, unsigned short mask,
-                                              unsigned long long policy, int c0, int c1, int c2) {
+                                              unsigned barrier, unsigned short mask, int c0, int c1,
+                                              int c2) {
   asm volatile(
       "cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
-      ".multicast::cluster.L2::cache_hint [%0], [%1, {%5, %6, %7}], [%2], %3, %4;" ::"r"(target),
-      "l"(&map), "r"(barrier), "h"(mask), "l"(policy), "r"(c0), "r"(c1), "r"(c2)
+      ".multicast::cluster [%0], [%1, {%4, %5, %6}], [%2], %3;" ::"r"(target),
+      "l"(&map), "r"(barrier), "h"(mask), "r"(c0), "r"(c1), "r"(c2)
       : "memory");
 }
 __device__ __forceinline__ void MulticastBox5(unsigned target, const TensorMap& map,
-                                              unsigned barrier, unsigned short mask,
-                                              unsigned long long policy, int c0, int c1, int c2,
-                                              int c3, int c4) {
+                                              unsigned barrier, unsigned short mask, int c0, int c1,
+                                              int c2, int c3, int c4) {
   asm volatile(
       "cp.async.bulk.tensor.5d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
-      ".multicast::cluster.L2::cache_hint [%0], [%1, {%5, %6, %7, %8, %9}], [%2], %3, %4;" ::"r"(
-          target),
-      "l"(&map), "r"(barrier), "h"(mask), "l"(policy), "r"(c0), "r"(c1), "r"(c2), "r"(c3), "r"(c4)
+      ".multicast::cluster [%0], [%1, {%4, %5, %6, %7, %8}], [%2], %3;" ::"r"(target),
+      "l"(&map), "r"(barrier), "h"(mask), "r"(c0), "r"(c1), "r"(c2), "r"(c3), "r"(c4)
       : "memory");
 }
 

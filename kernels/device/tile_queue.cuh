@@ -19,23 +19,21 @@ class TileDrawer {
   // `queue`: one that no other launch uses now; negative: every gridDim.x-th tile is the CTA's.
   __device__ __forceinline__ explicit TileDrawer(int queue) : queue_(queue) {}
 
-  // Begins to draw, once for each tile that the CTA works on: what is drawn comes later.
-  __device__ __forceinline__ void Draw() {
-    if (queue_ >= 0) drawn_ = atomicAdd(&tiles_drawn[queue_], 1u);
+  // Puts what was drawn in the place of `tile`, once for each tile that the CTA works on: it comes
+  // later. Without a queue `tile` stays.
+  __device__ __forceinline__ void Draw(int& tile) const {
+    if (queue_ >= 0) tile = static_cast<int>(atomicAdd(&tiles_drawn[queue_], 1u));
   }
 
-  // The tile after `tile`, of `tiles` of all CTAs; past them when none is left.
-  __device__ __forceinline__ int After(int tile, int tiles) const {
-    const int ctas = static_cast<int>(gridDim.x);
-    if (queue_ < 0) return tile + ctas;
+  // The next tile by what was drawn, of `tiles` of all CTAs; past them when none is left.
+  __device__ __forceinline__ int Next(int drawn, int tiles) const {
     // There are as many draws as tiles, and so this was the last one.
-    if (drawn_ == static_cast<unsigned>(tiles) - 1) tiles_drawn[queue_] = 0;
-    return ctas + static_cast<int>(drawn_);
+    if (queue_ >= 0 && drawn == tiles - 1) tiles_drawn[queue_] = 0;
+    return drawn + static_cast<int>(gridDim.x);
   }
 
  private:
   int queue_;
-  unsigned drawn_ = 0;
 };
 
 #endif  // __CUDACC__

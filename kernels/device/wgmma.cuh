@@ -42,33 +42,56 @@ __device__ __forceinline__ void PinRegisters(float (&acc)[BLOCKS][COUNT]) {
 template <typename T, int N>
 struct Wgmma;
 
-// Lists of accumulator registers and of the operands that hold them, eight more in each.
-#define MOE_R1 "%0,%1,%2,%3,%4,%5,%6,%7"
-#define MOE_R2 MOE_R1 ",%8,%9,%10,%11,%12,%13,%14,%15"
-#define MOE_R3 MOE_R2 ",%16,%17,%18,%19,%20,%21,%22,%23"
-#define MOE_R4 MOE_R3 ",%24,%25,%26,%27,%28,%29,%30,%31"
-#define MOE_R5 MOE_R4 ",%32,%33,%34,%35,%36,%37,%38,%39"
-#define MOE_R6 MOE_R5 ",%40,%41,%42,%43,%44,%45,%46,%47"
-#define MOE_R7 MOE_R6 ",%48,%49,%50,%51,%52,%53,%54,%55"
-#define MOE_R8 MOE_R7 ",%56,%57,%58,%59,%60,%61,%62,%63"
-#define MOE_R9 MOE_R8 ",%64,%65,%66,%67,%68,%69,%70,%71"
-#define MOE_R10 MOE_R9 ",%72,%73,%74,%75,%76,%77,%78,%79"
-#define MOE_R11 MOE_R10 ",%80,%81,%82,%83,%84,%85,%86,%87"
-#define MOE_R12 MOE_R11 ",%88,%89,%90,%91,%92,%93,%94,%95"
-#define MOE_O4(i) "+f"(acc[i]), "+f"(acc[i + 1]), "+f"(acc[i + 2]), "+f"(acc[i + 3])
-#define MOE_O8(i) MOE_O4(i), MOE_O4(i + 4)
-#define MOE_O1 MOE_O8(0)
-#define MOE_O2 MOE_O1, MOE_O8(8)
-#define MOE_O3 MOE_O2, MOE_O8(16)
-#define MOE_O4_ MOE_O3, MOE_O8(24)
-#define MOE_O5 MOE_O4_, MOE_O8(32)
-#define MOE_O6 MOE_O5, MOE_O8(40)
-#define MOE_O7 MOE_O6, MOE_O8(48)
-#define MOE_O8_ MOE_O7, MOE_O8(56)
-#define MOE_O9 MOE_O8_, MOE_O8(64)
-#define MOE_O10 MOE_O9, MOE_O8(72)
-#define MOE_O11 MOE_O10, MOE_O8(80)
-#define MOE_O12 MOE_O11, MOE_O8(88)
+// Lists of accumulator registers and of the operands that hold them: four for each 8 columns.
+#define MOE_R1 "%0,%1,%2,%3"
+#define MOE_R2 MOE_R1 ",%4,%5,%6,%7"
+#define MOE_R3 MOE_R2 ",%8,%9,%10,%11"
+#define MOE_R4 MOE_R3 ",%12,%13,%14,%15"
+#define MOE_R5 MOE_R4 ",%16,%17,%18,%19"
+#define MOE_R6 MOE_R5 ",%20,%21,%22,%23"
+#define MOE_R7 MOE_R6 ",%24,%25,%26,%27"
+#define MOE_R8 MOE_R7 ",%28,%29,%30,%31"
+#define MOE_R9 MOE_R8 ",%32,%33,%34,%35"
+#define MOE_R10 MOE_R9 ",%36,%37,%38,%39"
+#define MOE_R11 MOE_R10 ",%40,%41,%42,%43"
+#define MOE_R12 MOE_R11 ",%44,%45,%46,%47"
+#define MOE_R13 MOE_R12 ",%48,%49,%50,%51"
+#define MOE_R14 MOE_R13 ",%52,%53,%54,%55"
+#define MOE_R15 MOE_R14 ",%56,%57,%58,%59"
+#define MOE_R16 MOE_R15 ",%60,%61,%62,%63"
+#define MOE_R17 MOE_R16 ",%64,%65,%66,%67"
+#define MOE_R18 MOE_R17 ",%68,%69,%70,%71"
+#define MOE_R19 MOE_R18 ",%72,%73,%74,%75"
+#define MOE_R20 MOE_R19 ",%76,%77,%78,%79"
+#define MOE_R21 MOE_R20 ",%80,%81,%82,%83"
+#define MOE_R22 MOE_R21 ",%84,%85,%86,%87"
+#define MOE_R23 MOE_R22 ",%88,%89,%90,%91"
+#define MOE_R24 MOE_R23 ",%92,%93,%94,%95"
+#define MOE_FOUR(i) "+f"(acc[i]), "+f"(acc[i + 1]), "+f"(acc[i + 2]), "+f"(acc[i + 3])
+#define MOE_O1 MOE_FOUR(0)
+#define MOE_O2 MOE_O1, MOE_FOUR(4)
+#define MOE_O3 MOE_O2, MOE_FOUR(8)
+#define MOE_O4 MOE_O3, MOE_FOUR(12)
+#define MOE_O5 MOE_O4, MOE_FOUR(16)
+#define MOE_O6 MOE_O5, MOE_FOUR(20)
+#define MOE_O7 MOE_O6, MOE_FOUR(24)
+#define MOE_O8 MOE_O7, MOE_FOUR(28)
+#define MOE_O9 MOE_O8, MOE_FOUR(32)
+#define MOE_O10 MOE_O9, MOE_FOUR(36)
+#define MOE_O11 MOE_O10, MOE_FOUR(40)
+#define MOE_O12 MOE_O11, MOE_FOUR(44)
+#define MOE_O13 MOE_O12, MOE_FOUR(48)
+#define MOE_O14 MOE_O13, MOE_FOUR(52)
+#define MOE_O15 MOE_O14, MOE_FOUR(56)
+#define MOE_O16 MOE_O15, MOE_FOUR(60)
+#define MOE_O17 MOE_O16, MOE_FOUR(64)
+#define MOE_O18 MOE_O17, MOE_FOUR(68)
+#define MOE_O19 MOE_O18, MOE_FOUR(72)
+#define MOE_O20 MOE_O19, MOE_FOUR(76)
+#define MOE_O21 MOE_O20, MOE_FOUR(80)
+#define MOE_O22 MOE_O21, MOE_FOUR(84)
+#define MOE_O23 MOE_O22, MOE_FOUR(88)
+#define MOE_O24 MOE_O23, MOE_FOUR(92)
 
 #define MOE_WGMMA(T, TYPES, N, A, B, ADD, REGISTERS, ...)                                      \
   template <>                                                                                  \
@@ -82,20 +105,31 @@ struct Wgmma;
                    : "l"(a), "l"(b), "r"(add));                                                \
     }                                                                                          \
   };
-#define MOE_WGMMA_OF(T, TYPES)                                       \
-  MOE_WGMMA(T, TYPES, 8, "%4", "%5", "%6", "%0,%1,%2,%3", MOE_O4(0)) \
-  MOE_WGMMA(T, TYPES, 16, "%8", "%9", "%10", MOE_R1, MOE_O1)         \
-  MOE_WGMMA(T, TYPES, 32, "%16", "%17", "%18", MOE_R2, MOE_O2)       \
-  MOE_WGMMA(T, TYPES, 48, "%24", "%25", "%26", MOE_R3, MOE_O3)       \
-  MOE_WGMMA(T, TYPES, 64, "%32", "%33", "%34", MOE_R4, MOE_O4_)      \
-  MOE_WGMMA(T, TYPES, 80, "%40", "%41", "%42", MOE_R5, MOE_O5)       \
-  MOE_WGMMA(T, TYPES, 96, "%48", "%49", "%50", MOE_R6, MOE_O6)       \
-  MOE_WGMMA(T, TYPES, 112, "%56", "%57", "%58", MOE_R7, MOE_O7)      \
-  MOE_WGMMA(T, TYPES, 128, "%64", "%65", "%66", MOE_R8, MOE_O8_)     \
-  MOE_WGMMA(T, TYPES, 144, "%72", "%73", "%74", MOE_R9, MOE_O9)      \
-  MOE_WGMMA(T, TYPES, 160, "%80", "%81", "%82", MOE_R10, MOE_O10)    \
-  MOE_WGMMA(T, TYPES, 176, "%88", "%89", "%90", MOE_R11, MOE_O11)    \
-  MOE_WGMMA(T, TYPES, 192, "%96", "%97", "%98", MOE_R12, MOE_O12)
+#define MOE_WGMMA_OF(T, TYPES)                                    \
+  MOE_WGMMA(T, TYPES, 8, "%4", "%5", "%6", MOE_R1, MOE_O1)        \
+  MOE_WGMMA(T, TYPES, 16, "%8", "%9", "%10", MOE_R2, MOE_O2)      \
+  MOE_WGMMA(T, TYPES, 24, "%12", "%13", "%14", MOE_R3, MOE_O3)    \
+  MOE_WGMMA(T, TYPES, 32, "%16", "%17", "%18", MOE_R4, MOE_O4)    \
+  MOE_WGMMA(T, TYPES, 40, "%20", "%21", "%22", MOE_R5, MOE_O5)    \
+  MOE_WGMMA(T, TYPES, 48, "%24", "%25", "%26", MOE_R6, MOE_O6)    \
+  MOE_WGMMA(T, TYPES, 56, "%28", "%29", "%30", MOE_R7, MOE_O7)    \
+  MOE_WGMMA(T, TYPES, 64, "%32", "%33", "%34", MOE_R8, MOE_O8)    \
+  MOE_WGMMA(T, TYPES, 72, "%36", "%37", "%38", MOE_R9, MOE_O9)    \
+  MOE_WGMMA(T, TYPES, 80, "%40", "%41", "%42", MOE_R10, MOE_O10)  \
+  MOE_WGMMA(T, TYPES, 88, "%44", "%45", "%46", MOE_R11, MOE_O11)  \
+  MOE_WGMMA(T, TYPES, 96, "%48", "%49", "%50", MOE_R12, MOE_O12)  \
+  MOE_WGMMA(T, TYPES, 104, "%52", "%53", "%54", MOE_R13, MOE_O13) \
+  MOE_WGMMA(T, TYPES, 112, "%56", "%57", "%58", MOE_R14, MOE_O14) \
+  MOE_WGMMA(T, TYPES, 120, "%60", "%61", "%62", MOE_R15, MOE_O15) \
+  MOE_WGMMA(T, TYPES, 128, "%64", "%65", "%66", MOE_R16, MOE_O16) \
+  MOE_WGMMA(T, TYPES, 136, "%68", "%69", "%70", MOE_R17, MOE_O17) \
+  MOE_WGMMA(T, TYPES, 144, "%72", "%73", "%74", MOE_R18, MOE_O18) \
+  MOE_WGMMA(T, TYPES, 152, "%76", "%77", "%78", MOE_R19, MOE_O19) \
+  MOE_WGMMA(T, TYPES, 160, "%80", "%81", "%82", MOE_R20, MOE_O20) \
+  MOE_WGMMA(T, TYPES, 168, "%84", "%85", "%86", MOE_R21, MOE_O21) \
+  MOE_WGMMA(T, TYPES, 176, "%88", "%89", "%90", MOE_R22, MOE_O22) \
+  MOE_WGMMA(T, TYPES, 184, "%92", "%93", "%94", MOE_R23, MOE_O23) \
+  MOE_WGMMA(T, TYPES, 192, "%96", "%97", "%98", MOE_R24, MOE_O24)
 
 MOE_WGMMA_OF(bf16, "bf16.bf16")
 MOE_WGMMA_OF(fp16, "f16.f16")

@@ -10,8 +10,7 @@ namespace moetune {
 
 // Starts the copy of a stage's rows of W; in a cluster this CTA's half of them, to both CTAs.
 __device__ __forceinline__ void CopyW(const TensorMap& map, unsigned stage, unsigned full,
-                                      const TokenTile& tile, int k0, int rank,
-                                      unsigned long long policy) {
+                                      const TokenTile& tile, int k0, int rank, bool leaves_first) {
   constexpr int kRows = BLOCK_N / CLUSTER;
   constexpr unsigned short kBoth = 3;
 #pragma unroll
@@ -20,13 +19,21 @@ __device__ __forceinline__ void CopyW(const TensorMap& map, unsigned stage, unsi
     const int k = k0 + box * 64;
     const int row = tile.tile_n * BLOCK_N + rank * kRows;
     if constexpr (FUSE_SWIGLU && CLUSTER > 1) {
-      MulticastBox5(target, map, full, kBoth, policy, k, 0, 0, row / 16, tile.expert);
-    } else if constexpr (FUSE_SWIGLU) {
-      LoadBox5(target, map, full, policy, k, 0, 0, row / 16, tile.expert);
+      MulticastBox5(target, map, full, kBoth, k, 0, 0, row / 16, tile.expert);
     } else if constexpr (CLUSTER > 1) {
-      MulticastBox3(target, map, full, kBoth, policy, k, row, tile.expert);
+      MulticastBox3(target, map, full, kBoth, k, row, tile.expert);
+    } else if constexpr (FUSE_SWIGLU) {
+      if (leaves_first) {
+        LoadBox5(target, map, full, k, 0, 0, row / 16, tile.expert, EvictFirst());
+      } else {
+        LoadBox5(target, map, full, k, 0, 0, row / 16, tile.expert);
+      }
     } else {
-      LoadBox3(target, map, full, policy, k, row, tile.expert);
+      if (leaves_first) {
+        LoadBox3(target, map, full, k, row, tile.expert, EvictFirst());
+      } else {
+        LoadBox3(target, map, full, k, row, tile.expert);
+      }
     }
   }
 }
@@ -38,12 +45,12 @@ __device__ __forceinline__ int BoxesX(const TokenTile& tile) {
 }
 
 __device__ __forceinline__ void CopyX(const TensorMap& map, unsigned stage, unsigned full,
-                                      const TokenTile& tile, int k0, unsigned long long policy) {
+                                      const TokenTile& tile, int k0) {
   for (int i = 0; i < BoxesX(tile); ++i) {
 #pragma unroll
     for (int box = 0; box < kBoxes; ++box) {
-      LoadBox2(stage + kBytesW + (box * BLOCK_M + i * kBoxRowsX) * 128, map, full, policy,
-               k0 + box * 64, tile.first_row + i * kBoxRowsX);
+      LoadBox2(stage + kBytesW + (box * BLOCK_M + i * kBoxRowsX) * 128, map, full, k0 + box * 64,
+               tile.first_row + i * kBoxRowsX);
     }
   }
 }
@@ -87,31 +94,42 @@ class Gatherer {
   unsigned offset_[kPasses];  // of the row in X, in units of 16 bytes
 };
 
-// How long the L2 should keep the W of a tile. What no other tile reads may go first, so that what
-// was in the L2 stays; past a few times its size that slows the reads by 1 to 3 %, unless others of
-// W are read again.
+// Whether the L2 should let go of a tile's W first: where no other tile reads it, so that what was
+// in the L2 stays. Not past a few times its size, where the hint slows the reads by 3 to 5 %. (So
+// would naming the default, evict_normal, in a policy: by 10 to 25 % on an H200.)
 __device__ __forceinline__ bool LeavesFirst(const MoeArgs& args, const TokenTile& tile) {
   constexpr long long kFewBytes = 256ll << 20;
   const long long experts = args.rows < args.experts ? args.rows : args.experts;
-  return tile.only && (BLOCK_M > 64 || experts * args.n * args.k * 2 <= kFewBytes);
+  return BLOCK_M <= 64 && tile.only && experts * args.n * args.k * 2 <= kFewBytes;
 }
 
+// A CTA draws its next tile late, so that all end together, but soon enough for the answer to be
+// there in time. Where accumulators leave the gatherer no register for that, with a tile's first
+// step.
+constexpr bool kDrawsLate = !(FUSE_GATHER && kWideConsumers);
+constexpr int kStepsAfterDraw = 4;
+
 // Fills the stages of a tile. One thread starts what TMA copies; with gather all four warps copy X.
+// `walk` is that of the warp that finds the tiles.
 __device__ __forceinline__ void FillStages(const MoeArgs& args, const TensorMaps& maps,
                                            const Shared& shared, int rank, const TokenTile& tile,
-                                           bool leader, Ring& ring) {
+                                           bool leader, Ring& ring, Walk* walk = nullptr) {
   Gatherer gatherer;
   if (FUSE_GATHER) gatherer.Begin(args, tile);
   const int bytes_x = FUSE_GATHER ? 0 : BoxesX(tile) * kBoxRowsX * BLOCK_K * 2;
   const bool leaves_first = LeavesFirst(args, tile);
+  const int steps = static_cast<int>((args.k + BLOCK_K - 1) / BLOCK_K);
+  const int k_of_draw =
+      kDrawsLate && steps > kStepsAfterDraw ? (steps - kStepsAfterDraw) * BLOCK_K : 0;
   for (int k0 = 0; k0 < args.k; k0 += BLOCK_K) {
+    if (walk != nullptr && k0 == k_of_draw) walk->Draw();
     const unsigned stage = shared.stages + ring.stage * kStageBytes;
     const unsigned full = shared.full + ring.stage * 8;
     BarrierWait(shared.empty + ring.stage * 8, ring.parity ^ 1);
     if (leader) {
       BarrierArriveExpect(full, kBytesW + bytes_x);
-      CopyW(maps.w, stage, full, tile, k0, rank, leaves_first ? EvictFirst() : EvictNormal());
-      if (!FUSE_GATHER) CopyX(maps.x, stage, full, tile, k0, EvictNormal());
+      CopyW(maps.w, stage, full, tile, k0, rank, leaves_first);
+      if (!FUSE_GATHER) CopyX(maps.x, stage, full, tile, k0);
     }
     if constexpr (FUSE_GATHER) {
       __syncwarp();
@@ -135,7 +153,7 @@ __device__ __forceinline__ void Produce(const MoeArgs& args, const TensorMaps& m
       if (leader) shared.tiles.Put(turn, tile);
       __syncwarp();
       if (!found) return;
-      FillStages(args, maps, shared, rank, tile, leader, ring);
+      FillStages(args, maps, shared, rank, tile, leader, ring, &walk);
       walk.Advance();
     }
   }

@@ -13,6 +13,7 @@ constexpr int kThreads = 128 * (1 + CONSUMERS);
 constexpr int kGroups = PINGPONG ? 1 : CONSUMERS;  // warpgroups that share a tile
 constexpr int kBlocks = BLOCK_N / (64 * kGroups);  // of 64 rows of W, of a warpgroup
 constexpr int kBoxes = BLOCK_K / 64;               // 128-byte wide boxes of a stage
+constexpr int kGroupK = 32;                        // columns of k of what is committed at once
 constexpr int kBytesW = BLOCK_N * BLOCK_K * 2;     // of a stage
 constexpr int kBytesX = BLOCK_M * BLOCK_K * 2;
 constexpr int kStageBytes = kBytesW + kBytesX;

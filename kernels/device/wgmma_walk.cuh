@@ -9,7 +9,7 @@ namespace moetune {
 
 // Wide tiles differ much in their work, so a free CTA draws its next one; narrow ones wait for
 // memory all alike. A cluster keeps step with the others that read the same W.
-constexpr bool kDrawsTiles = CLUSTER == 1 && BLOCK_M > 64;
+constexpr bool kDrawsTiles = CLUSTER == 1 && BLOCK_M > 32;
 
 // The tiles of this CTA's cluster in order. By warp 0.
 class Walk {
@@ -30,13 +30,17 @@ class Walk {
     tile.rows = -1;
     if (!cursor_.Find(tile_, entry, index)) return false;
     tile = TileOfTokens(entry, index, grid_, rank_);
-    if (kDrawsTiles && threadIdx.x == 0) drawer_.Draw();
     return true;
+  }
+
+  // Near the end of a tile, once for each.
+  __device__ __forceinline__ void Draw() {
+    if (kDrawsTiles && threadIdx.x == 0) drawer_.Draw(tile_);
   }
 
   __device__ __forceinline__ void Advance() {
     if constexpr (kDrawsTiles) {
-      if (threadIdx.x == 0) tile_ = drawer_.After(tile_, table_[experts_ - 1].tiles_end);
+      if (threadIdx.x == 0) tile_ = drawer_.Next(tile_, table_[experts_ - 1].tiles_end);
       tile_ = __shfl_sync(0xffffffffu, tile_, 0);
     } else {
       tile_ += static_cast<int>(gridDim.x) / CLUSTER;

@@ -27,17 +27,18 @@ const Space& Sm90WgmmaSpace() {
       {"pingpong", "1: consumers take turns at tiles, 0: they share each", {{0}, {1}}},
       {"sort", "1: tiles of most tokens first", {{0}, {1}}},
       {"stages", "of the pipeline", {{3}, {4}, {5}, {6}, {7}, {8}}},
-      {"tail_step", "tokens between the widths that a tile is made in", {{16}, {32}}},
+      {"tail_step", "tokens between the widths that a tile is made in", {{8}, {16}}},
   }};
   return space;
 }
 
 // The config, and the sizes that the device half (device/wgmma_tile.cuh) makes of it.
 struct Parameters {
-  int64_t block_k, block_m, block_n, cluster, consumers, pingpong, sort, stages, tail_step;
+  int64_t along_n, block_k, block_m, block_n, cluster, consumers, pingpong, sort, stages, tail_step;
 
   explicit Parameters(const Config& config)
-      : block_k(config.Get("block_k")),
+      : along_n(config.Get("along_n")),
+        block_k(config.Get("block_k")),
         block_m(config.Get("block_m")),
         block_n(config.Get("block_n")),
         cluster(config.Get("cluster", 1)),
@@ -52,7 +53,7 @@ struct Parameters {
   int64_t blocks() const { return block_n / (64 * groups()); }      // of 64 rows of W, of a group
   int64_t accumulators() const { return blocks() * block_m / 2; }   // a thread
   // As kDrawsTiles of device/wgmma_walk.cuh.
-  bool draws_tiles() const { return cluster == 1 && block_m > 64; }
+  bool draws_tiles() const { return cluster == 1 && block_m > 32; }
   int64_t stage_bytes() const { return (block_m + block_n) * block_k * 2; }
 
   int64_t SharedBytes(const Shape& shape, int64_t of_stages) const {
@@ -64,10 +65,8 @@ struct Parameters {
   }
 };
 
-// What SortExperts holds in registers: 8 experts a thread.
-constexpr int64_t kMostExperts = 8 * 384;
-// Sorting compares all pairs of experts in every CTA.
-constexpr int64_t kMostSorted = 1024;
+// Their table shares the memory with the stages.
+constexpr int64_t kMostExperts = 3072;
 
 absl::Status Illegal(std::string_view rule) {
   return absl::InvalidArgumentError(absl::StrFormat("sm90_wgmma: %s", rule));
@@ -106,6 +105,10 @@ absl::Status CheckKernel(const Parameters& p, const Shape& shape, const DeviceSp
                         "most %d",
                         p.accumulators(), p.consumers, DtypeName(shape.output), most));
   }
+  if (p.accumulators() > 160 && p.draws_tiles()) {  // found by compiling them all
+    if (shape.Has(kGather) && p.along_n != 0) return Illegal("the gatherer's registers spill");
+    if (shape.Has(kScatter) && p.pingpong != 0) return Illegal("registers of a consumer spill");
+  }
   const int64_t bytes = p.SharedBytes(shape, p.stages);
   if (bytes > device.shared_bytes_per_block) {
     return Illegal(absl::StrFormat("it takes %d bytes of shared memory; %s has %d", bytes,
@@ -121,7 +124,7 @@ absl::Status CheckWorthwhile(const Parameters& p, const Shape& shape, const Devi
   }
   if (p.block_k > 128 && p.block_m > 32) return Illegal("block_k 256 serves narrow tiles");
   if (p.blocks() > 2) return Illegal("a warpgroup has at most 128 rows of W");
-  if (p.tail_step > 16 && p.block_m <= 64) return Illegal("tail_step 32 serves wide tiles");
+  if (p.tail_step < 16 && p.block_m <= 64) return Illegal("tail_step 8 serves wide tiles");
   if (p.block_m < 64 && (p.consumers == 3 || p.cluster == 2)) {
     return Illegal("narrow tiles wait for memory: two consumers, without a cluster");
   }
@@ -199,7 +202,7 @@ Tile TileOf(const Config& config) {
           .run_k = p.block_k,
           .copied_aside = true,
           .stored_aside = p.pingpong != 0,
-          .along_n = config.Get("along_n") != 0,
+          .along_n = p.along_n != 0,
           .sorted = p.sort != 0};
 }
 

@@ -85,19 +85,18 @@ class Consumer {
     PassTurn();
   }
 
-  // All steps of k; one product stays under way.
+  // All steps of k. One product of kGroupK columns stays under way: so a stage is waited for when
+  // the last product of the one before is, and not a whole stage earlier.
   template <int N>
   __device__ __forceinline__ void Multiply(Accumulators& acc, int steps, Targets& targets) {
     PinRegisters<N / 2>(acc);
-    int held = -1;  // stage of the product under way
+    int held = -1;  // the stage before, until its last product is over
 #pragma unroll 1  // there is a copy of the loop for each width: unrolled it takes twice the compile
     for (int step = 0; step < steps; ++step) {
       const unsigned stage = shared_.stages + ring_.stage * kStageBytes;
       BarrierWait(shared_.full + ring_.stage * 8, ring_.parity);
       if (FUSE_GATHER) AsyncProxyFence();
-      MultiplyStage<N>(acc, stage, step);
-      WgmmaWait<1>();
-      if (held >= 0) Release(held);
+      MultiplyStage<N>(acc, stage, step, held);
       if (step == 1) targets.LoadWeights(args_);  // the rows have come by now
       held = ring_.stage;
       ring_.Advance();
@@ -110,22 +109,35 @@ class Consumer {
   }
 
   template <int N>
-  __device__ __forceinline__ void MultiplyStage(Accumulators& acc, unsigned stage, int step) {
+  __device__ __forceinline__ void MultiplyStage(Accumulators& acc, unsigned stage, int step,
+                                                int held) {
     const int first_w = PINGPONG ? 0 : group_ * kBlocks * 64;
     const unsigned long long w = TileDescriptor(stage + first_w * 128);
     const unsigned long long x = TileDescriptor(stage + kBytesW);
+#pragma unroll 1
+    for (int column = 0; column < BLOCK_K; column += kGroupK) {
+      const int box = column / 64;
+      const int offset = column % 64 / 8;  // in units of 16 bytes
+      MultiplyGroup<N>(acc, w + (box * BLOCK_N * 8 + offset), x + (box * BLOCK_M * 8 + offset),
+                       step + column);
+      WgmmaCommit();
+      WgmmaWait<1>();
+      if (column == 0 && held >= 0) Release(held);
+    }
+  }
+
+  // Adds to what the accumulators hold unless `add` is 0.
+  template <int N>
+  __device__ __forceinline__ void MultiplyGroup(Accumulators& acc, unsigned long long w,
+                                                unsigned long long x, int add) {
     WgmmaFence();
 #pragma unroll
-    for (int i = 0; i < BLOCK_K / 16; ++i) {
-      const int box = i / 4;
-      const int offset = i % 4 * 2;  // 32 bytes, in units of 16
+    for (int i = 0; i < kGroupK / 16; ++i) {
 #pragma unroll
       for (int b = 0; b < kBlocks; ++b) {
-        Wgmma<OPERAND, N>::Run(acc[b], w + (box * BLOCK_N + b * 64) * 8 + offset,
-                               x + box * BLOCK_M * 8 + offset, i > 0 ? 1 : step);
+        Wgmma<OPERAND, N>::Run(acc[b], w + (b * 64 * 8 + i * 2), x + i * 2, i > 0 ? 1 : add);
       }
     }
-    WgmmaCommit();
   }
 
   // Lets the other consumer wait for stages: only one may, or it could take an earlier phase of a

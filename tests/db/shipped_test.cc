@@ -16,7 +16,9 @@ namespace {
 
 TEST(Shipped, HoldsMeasuredWinnersThatRunOnTheirDeviceAlone) {
   int winners = 0;
-  for (const auto& file : std::filesystem::directory_iterator(MOETUNE_SOURCE_DIR "/db/shipped")) {
+  for (const auto& file :
+       std::filesystem::recursive_directory_iterator(MOETUNE_SOURCE_DIR "/db/shipped")) {
+    if (file.is_directory()) continue;
     SCOPED_TRACE(file.path().string());
     std::ostringstream text;
     text << std::ifstream(file.path()).rdbuf();

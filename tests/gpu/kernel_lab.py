@@ -143,7 +143,7 @@ class Lab:
         self.check(self.cuda.cuTensorMapEncodeTiled(
             ctypes.c_void_p(address), 9, rank, ctypes.c_void_p(tensor.data_ptr()), (ctypes.c_uint64 * rank)(*sizes),
             (ctypes.c_uint64 * (rank - 1))(*pitches), (ctypes.c_uint32 * rank)(*box),
-            (ctypes.c_uint32 * rank)(*[1] * rank), 0, 3, 3, 0))  # bf16, swizzle and promotion as runtime/driver.cc
+            (ctypes.c_uint32 * rank)(*[1] * rank), 0, 3, 2, 0))  # bf16, swizzle and promotion as runtime/driver.cc
 
     def launcher(self, variant):
         module, function, p = ctypes.c_void_p(), ctypes.c_void_p(), variant["parameters"]

@@ -132,7 +132,7 @@ zipf() {
 run_stage() {
   local forward=gather,gather+swiglu,scatter+scale down=combine,scatter+scale
   local first=(--model "${models[0]}") others=(--model "$other") qwen=(--model qwen3-30b-a3b)
-  local whole=(--strategy exhaustive "${first[@]}" "${counted[@]}")
+  local whole=(--strategy exhaustive --guard-band 0.5 "${first[@]}" "${counted[@]}")
   local zipf=(--fusions gather,scatter+scale --routing softmax,zipf)
   local portable=(--families sm80_mma --fusions gather,scatter+scale "${counted[@]}")
   case $1 in
