@@ -3,6 +3,7 @@
 import unittest
 
 import model_tables
+from models import MODELS
 
 
 def result_row(fusions="gather", tokens=16, us=100.0, n=64, k=32, routing="counts-1", **data):
@@ -24,10 +25,16 @@ def line_with(text, *words):
 class ModelTablesTest(unittest.TestCase):
     def test_means_are_geometric_and_over_the_models(self):
         results = {model: {"command": f"bench --model {model}", "device": "card", "driver": "1", "nvrtc": "2", "date": "d",
-                           "rows": [result_row(us=us)]} for model, us in (("a", 200.0), ("b", 800.0))}
+                           "rows": [result_row(us=us, listed={"vllm": 2 * us})]}
+                   for model, us in zip(MODELS, (100.0, 200.0, 400.0, 800.0))}
         text = model_tables.section(results, {})
-        self.assertIn("| gather | 16 | 2 | 4.000 | 1.03 |", text)
+        self.assertIn("| gather | 16 | 4 | 2.828 | 1.03 |", text)
+        self.assertIn("- mean of best peer listed (timed on another card) / ours: 1 of 1\n", text)
         self.assertEqual(text.count("`bench --model MODEL`"), 1, "one command stands for all models")
+        results.popitem()
+        text = model_tables.section(results, {})
+        self.assertIn("| gather | 16 | 3 | 2.000 | - |", text, "aims are about all models together")
+        self.assertNotIn("- mean of", text)
 
     def test_only_what_misses_its_aim_is_named(self):
         text = section([result_row(us=100, peers={"torch": 90.0}), result_row(us=100, tokens=64, peers={"torch": 99.0})])
@@ -63,7 +70,7 @@ class ModelTablesTest(unittest.TestCase):
 
     def test_the_portable_family_is_held_against_one_peer(self):
         text = section([result_row(us=120, tokens=1024, family="sm80_mma", listed={"unsloth": 100.0, "vllm": 50.0})])
-        self.assertIn("- sm80_mma within its aim of unsloth, listed (an estimate on another card): 1 of 1\n", text)
+        self.assertIn("- sm80_mma within its aim of unsloth, listed (timed on another card): 1 of 1\n", text)
         self.assertNotIn("best peer listed", text)
 
     def test_a_row_without_a_time_says_why_and_counts_nowhere(self):
