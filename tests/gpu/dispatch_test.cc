@@ -75,6 +75,7 @@ class DispatchTest : public KernelShopTest {
     int checked = 0;
     for (const auto& winner : snapshot->Winners()) {
       if (winner->device.name != context_->device().name) continue;
+      std::cout << ProblemKey(winner->problem) << std::endl;
       SCOPED_TRACE(ProblemKey(winner->problem));
       ASSERT_TRUE(dispatcher.Prepare(winner->problem).ok());
       const auto ready = dispatcher.Inspect(winner->problem);
