@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <initializer_list>
 #include <limits>
 
 #include "absl/strings/str_format.h"
@@ -17,22 +18,50 @@ namespace {
 constexpr std::array<double, 16> kLoadQuantiles = {0.35, 0.45, 0.53, 0.60, 0.66, 0.73, 0.79, 0.85,
                                                    0.92, 0.99, 1.07, 1.17, 1.29, 1.44, 1.68, 2.48};
 
+// What differs between CTAs whose warps all copy and multiply in turn (fitted to sm80_mma on an
+// H100) and those whose copies have warps of their own and go on from tile to tile (to sm90_wgmma
+// on an H200).
+struct Pace {
+  double sm_bytes_per_us;   // that an SM takes in, from L2
+  double side_by_side;      // exponent of the sum of what goes on at once
+  double refill_us;         // of a pipeline: the latency of copies under load
+  double fill_us;           // to ask for 64 columns that a pipeline holds, at the start
+  double last_tile;         // of an SM's last tile of W, while others have ended
+  double tiles_at_the_end;  // that the CTA which ends last has more than its share
+  double claimed_ahead;     // of a tile, more than that where tiles are drawn
+  double read_again;        // of W by an expert's further tiles, as far as memory waits
+};
+constexpr Pace kInTurn = {.sm_bytes_per_us = 56e3,
+                          .side_by_side = 3,
+                          .refill_us = 1.2,
+                          .fill_us = 0,
+                          .last_tile = 0.15,
+                          .tiles_at_the_end = 1.2,
+                          .claimed_ahead = 0,
+                          .read_again = 1};
+constexpr Pace kCopiedAside = {.sm_bytes_per_us = 66e3,
+                               .side_by_side = 12,
+                               .refill_us = 1.02,
+                               .fill_us = 0.03,
+                               .last_tile = 0.03,
+                               .tiles_at_the_end = 0.15,
+                               .claimed_ahead = 0.18,
+                               .read_again = 0.25};
+
 constexpr double kLaunchUs = 3.0;        // an empty kernel, timed with events
-constexpr double kSmBytesPerUs = 56e3;   // that an SM takes in, from L2
-constexpr double kSideBySide = 3;        // exponent of the sum of what goes on at once
-constexpr double kAside = 8;             // the same where copies have warps of their own
-constexpr double kRefillUs = 1.2;        // of a pipeline: the latency of copies under load
 constexpr double kTileOverheadUs = 0.5;  // prologue and barriers of one tile
 constexpr double kStoredPerUs = 20e3;    // elements of a tile that an SM stores, as far as it waits
-constexpr double kLastTile = 0.15;       // of an SM's last tile of W, while others have ended
-constexpr double kTilesAtTheEnd = 1.2;   // that the CTA which ends last has more than its share
-constexpr double kClaimedAhead = 0.7;    // of a tile, more than that where tiles are drawn
-constexpr double kGatherTogether = 1.04;  // CTAs that wait for each other's gathered rows over one
-constexpr double kReadAgain = 0.33;     // of W by an expert's further tiles, as far as memory waits
-constexpr double kSortUs = 2.0;         // experts by their tokens, in each CTA
-constexpr double kHalfLines = 1.5;      // reading half a cache line at a time over two whole ones
-constexpr double kSingleLines = 1.025;  // the same of one line
+constexpr double kMovedPower = 0.17;     // of L2's time, for which products have no power
+constexpr double kMemoryOfRefills = 3;   // exponent of the sum of memory's time and the refills'
+constexpr double kEndIfSorted = 0.5;     // of the tiles at the end, where these are the smallest
+constexpr double kGatherTogether = 1.06;  // CTAs that wait for each other's gathered rows over one
+constexpr double kSortUs = 2.0;           // experts by their tokens, in each CTA
+constexpr double kSortPairsUs = 0.047;    // for each pair of experts that a thread compares
+constexpr double kHalfLines = 1.5;        // reading half a cache line at a time over two whole ones
+constexpr double kSingleLines = 1.025;    // the same of one line
 constexpr int kLineBytes = 128;
+
+const Pace& PaceOf(const Tile& tile) { return tile.copied_aside ? kCopiedAside : kInTurn; }
 
 int MaxThreadsPerSm(int compute_capability) {
   switch (compute_capability) {
@@ -94,17 +123,20 @@ Work ExpectedWork(const Problem& problem, const Tile& tile) {
 
 // Rounds of tiles, as many at once as `turns` says. Routed experts' tiles differ: the CTA that
 // ends last had the larger ones, and a drawn one was claimed before others became free.
-double Waves(const Problem& problem, double turns, bool draws_tiles) {
+double Waves(const Problem& problem, double turns, const Tile& tile, bool draws_tiles) {
+  const Pace& pace = PaceOf(tile);
   if (problem.routing.kinds == kBalanced) return std::ceil(turns);
-  const double at_the_end = kTilesAtTheEnd + (draws_tiles ? kClaimedAhead : 0);
+  const double at_the_end = (pace.tiles_at_the_end + (draws_tiles ? pace.claimed_ahead : 0)) *
+                            (tile.sorted ? kEndIfSorted : 1);
   return turns <= 1 ? 1 : turns + std::min(turns, at_the_end);
 }
 
 // Of work that goes on at once: the longest, and more where another takes about as long.
-double SumUs(double a, double b, double c, double exponent) {
-  const double longest = std::max({a, b, c});
-  const auto part = [&](double us) { return std::pow(us / longest, exponent); };
-  return longest * std::pow(part(a) + part(b) + part(c), 1 / exponent);
+double SumUs(std::initializer_list<double> parts, double exponent) {
+  const double longest = std::max(parts);
+  double sum = 0;
+  for (const double us : parts) sum += std::pow(us / longest, exponent);
+  return longest * std::pow(sum, 1 / exponent);
 }
 
 // Over reading W's rows two cache lines at a time or more.
@@ -112,6 +144,29 @@ double LinesFactor(const Tile& tile, int element_bytes) {
   const int64_t bytes = tile.run_k > 0 ? tile.run_k * element_bytes : kLineBytes;
   if (bytes < kLineBytes) return kHalfLines;
   return bytes < 2 * kLineBytes ? kSingleLines : 1;
+}
+
+// Rows of X come from L2; memory is waited for by the rows of W. Those of an expert are read
+// again for its further tiles, from memory where these come after more of W than L2 holds. The last
+// tile has nothing but itself to read and goes at the pace of one SM.
+double MemoryUs(const Problem& problem, const Tile& tile, const Work& work,
+                const DeviceSpec& device, double resident, double turns) {
+  const Pace& pace = PaceOf(tile);
+  const Shape& shape = problem.shape;
+  const int bytes = DtypeBytes(shape.dtype);
+  const double column_bytes = static_cast<double>(shape.k) * bytes;
+  const double expert_bytes = static_cast<double>(shape.n) * column_bytes;
+  const double again_bytes = (work.row_tiles - work.touched_experts) * expert_bytes;
+  const bool l2_keeps = !tile.along_n || 2 * expert_bytes <= static_cast<double>(device.l2_bytes);
+  const double memory_bytes = OpOf(shape.op).bytes(problem, std::llround(work.touched_experts)) +
+                              (l2_keeps ? 0 : again_bytes);
+  const double last_us =
+      resident * static_cast<double>(tile.n) * column_bytes / pace.sm_bytes_per_us;
+  const bool alone = tile.copied_aside && turns <= 1;  // no other tile of its SM came before
+  return std::max(LinesFactor(tile, bytes) * memory_bytes / (device.copy_gbps * 1e3) +
+                      pace.read_again * again_bytes / (pace.sm_bytes_per_us * device.sm_count) +
+                      (alone ? 0 : pace.last_tile * last_us),
+                  last_us);
 }
 
 }  // namespace
@@ -138,6 +193,7 @@ double EstimateUs(const Problem& problem, const Candidate& candidate, const Devi
   Plan plan = family.plan(problem, candidate.config, device, known);
   plan.dynamic_shared_bytes += known.static_shared_bytes;
   const Tile tile = family.tile(candidate.config);
+  const Pace& pace = PaceOf(tile);
   const auto m = static_cast<double>(tile.m);
   const auto n = static_cast<double>(tile.n);
   const auto k = static_cast<double>(shape.k);
@@ -149,41 +205,33 @@ double EstimateUs(const Problem& problem, const Candidate& candidate, const Devi
   const double resident = std::min<double>(
       known.resident_ctas > 0 ? known.resident_ctas : ResidentCtas(device, plan, known.registers),
       std::ceil(tiles / sms));
-  const double waves = Waves(problem, tiles / (sms * resident), plan.draws_tiles);
+  const double turns = tiles / (sms * resident);
+  const double waves = Waves(problem, turns, tile, plan.draws_tiles);
 
   const double made_m = work.rows_made / work.row_tiles;
   const double sm_tflops = family.tflops(candidate.config, made_m, device) / sms;
   const double products_us = resident * 2 * made_m * n * k / (sm_tflops * 1e6);
   // Each CTA fills its pipeline k / tile.k times, in which the others go on.
-  const double refills_us = kRefillUs * std::max(1.0, k / static_cast<double>(tile.k));
+  const double refills_us = pace.refill_us * std::max(1.0, k / static_cast<double>(tile.k));
   const double stored = tile.stored_aside ? 0 : made_m / static_cast<double>(tile.ctas) * n;
   const double gathers = tile.ctas > 1 && shape.Has(kGather) ? kGatherTogether : 1;
   const double compute_us =
       waves * gathers *
       (std::hypot(products_us, refills_us) + resident * (kTileOverheadUs + stored / kStoredPerUs));
 
-  const int bytes = DtypeBytes(shape.dtype);
-  const double l2_bytes = tiles * (std::min(m, made_m) + n) * k * bytes;
-  const double l2_us = l2_bytes / (kSmBytesPerUs * device.sm_count);
+  const double l2_bytes = tiles * (std::min(m, made_m) + n) * k * DtypeBytes(shape.dtype);
+  const double l2_us = l2_bytes / (pace.sm_bytes_per_us * device.sm_count);
+  double memory_us = MemoryUs(problem, tile, work, device, resident, turns);
+  double power_us = 0;
+  if (tile.copied_aside) {
+    memory_us = SumUs({memory_us, turns * resident * refills_us}, kMemoryOfRefills);
+    power_us = turns * products_us + kMovedPower * l2_us;
+  }
 
-  // Rows of X come from L2; memory is waited for by the rows of W. Those of an expert are read
-  // again for its further tiles, from memory where these come after more of W than L2 holds. The
-  // last tile has nothing but itself to read and goes at the pace of one SM; a drawn one is claimed
-  // while the one before is read, so one of the SMs has two left when the others have ended.
-  const double expert_bytes = static_cast<double>(shape.n) * k * bytes;
-  const double again_bytes = (work.row_tiles - work.touched_experts) * expert_bytes;
-  const bool l2_keeps = !tile.along_n || 2 * expert_bytes <= static_cast<double>(device.l2_bytes);
-  const double memory_bytes = OpOf(shape.op).bytes(problem, std::llround(work.touched_experts)) +
-                              (l2_keeps ? 0 : again_bytes);
-  const double last_us = resident * n * k * bytes / kSmBytesPerUs;
-  const double memory_us = std::max(
-      LinesFactor(tile, bytes) * memory_bytes / (device.copy_gbps * 1e3) +
-          (tile.copied_aside ? kReadAgain : 1) * again_bytes / (kSmBytesPerUs * device.sm_count) +
-          (plan.draws_tiles ? 2 : 1) * kLastTile * last_us,
-      last_us);
-
-  double us = kLaunchUs + (tile.sorted ? kSortUs : 0) +
-              SumUs(compute_us, memory_us, l2_us, tile.copied_aside ? kAside : kSideBySide);
+  const double pairs = tile.sorted ? static_cast<double>(shape.experts * shape.experts) : 0;
+  double us = kLaunchUs + (tile.sorted ? kSortUs : 0) + kSortPairsUs * pairs / plan.threads +
+              pace.fill_us * static_cast<double>(tile.k) / 64 +
+              SumUs({compute_us, memory_us, l2_us, power_us}, pace.side_by_side);
   if (plan.combine_ctas > 0) {  // the workspace is written and read
     const auto workspace_bytes = static_cast<double>(WorkspaceBytes(problem));
     us += kLaunchUs + 2 * workspace_bytes / (device.copy_gbps * 1e3);

@@ -213,18 +213,22 @@ constexpr std::string_view kMemoryBound = "forward/bf16/gather/e128/t64x8/n1536/
 
 double WgmmaUs(std::string_view key, std::string_view config) {
   const Candidate candidate = {FindFamily("sm90_wgmma").value(), ParseConfig(config).value()};
-  return EstimateUs(Parse(key), candidate, FindKnownDevice("h100").value(), nullptr);
+  return EstimateUs(Parse(key), candidate, FindKnownDevice("h200").value(), nullptr);
+}
+
+// A config of sm90_wgmma: its sizes, and what else is said of it.
+std::string Wgmma(int block_m, int block_n, int block_k, int stages, std::string_view others) {
+  return absl::StrFormat("block_m=%d block_n=%d block_k=%d stages=%d tail_step=16 %s", block_m,
+                         block_n, block_k, stages, others);
 }
 
 TEST(EstimateUs, AMemoryBoundProblemPrefersDeepPipelines) {
-  const auto us = [](std::string_view stages) {
-    return WgmmaUs(kMemoryBound,
-                   absl::StrFormat("along_n=0 block_m=64 block_n=128 cluster=1 consumers=2 "
-                                   "pingpong=0 sort=0 tail_step=16 %s",
-                                   stages));
+  const auto us = [](int block_k, int stages) {
+    return WgmmaUs(kMemoryBound, Wgmma(64, 128, block_k, stages,
+                                       "along_n=0 cluster=1 consumers=2 pingpong=0 sort=0"));
   };
-  EXPECT_LT(us("block_k=128 stages=4"), us("block_k=64 stages=6"));
-  EXPECT_LT(us("block_k=64 stages=8"), us("block_k=64 stages=4"));
+  EXPECT_LT(us(128, 4), us(64, 6));
+  EXPECT_LT(us(64, 8), us(64, 4));
 }
 
 TEST(EstimateUs, AMemoryBoundProblemPrefersWholeCacheLines) {
@@ -251,11 +255,6 @@ TEST(EstimateUs, AStoreBesideTheNextTileCostsNothing) {
   EXPECT_LT(us(1), us(0));
 }
 
-// A config of sm90_wgmma: its sizes, and what else is said of it.
-std::string Wgmma(int block_m, int block_n, int block_k, int stages, std::string_view others) {
-  return absl::StrFormat("block_m=%d block_n=%d block_k=%d stages=%d tail_step=16 %s", block_m,
-                         block_n, block_k, stages, others);
-}
 constexpr std::string_view kTwoShare = "along_n=0 cluster=1 consumers=2 pingpong=0 sort=0";
 constexpr std::string_view kTakeTurns = "along_n=0 cluster=1 consumers=2 pingpong=1 sort=0";
 constexpr std::string_view kManyTokens = "forward/bf16/gather/e128/t16384x8/n1536/k2048";
@@ -269,19 +268,22 @@ TEST(EstimateUs, AMemoryBoundProblemPrefersTwoLinesOfARowAtATime) {
   }
 }
 
-TEST(EstimateUs, OneTokenPrefersMoreTiles) {
-  const std::string_view key = "forward/bf16/gather/e128/t1x8/n1536/k2048";
-  const double narrow_us = WgmmaUs(key, Wgmma(8, 64, 256, 6, kTakeTurns));
-  EXPECT_LT(narrow_us, WgmmaUs(key, Wgmma(8, 128, 128, 6, kTwoShare)));
-  EXPECT_LT(1.03 * narrow_us, WgmmaUs(key, Wgmma(8, 256, 128, 3, kTwoShare)))
-      << "48 tiles on 132 SMs, each of which takes in only so much";
+TEST(EstimateUs, OneTokenPrefersTilesForMostSmsButNoMore) {
+  const std::string_view many = "forward/bf16/gather/e128/t1x8/n1536/k2048";
+  EXPECT_LT(WgmmaUs(many, Wgmma(8, 128, 128, 6, kTwoShare)),
+            WgmmaUs(many, Wgmma(8, 64, 256, 6, kTakeTurns)))
+      << "96 tiles are enough: 23.5 and 24.8 µs on an H200";
+  const std::string_view few = "forward/bf16/scatter+scale/e16/t1x1/n5120/k8192";
+  EXPECT_LT(1.3 * WgmmaUs(few, Wgmma(8, 64, 128, 8, kTakeTurns)),
+            WgmmaUs(few, Wgmma(8, 256, 128, 3, kTwoShare)))
+      << "20 tiles on 132 SMs, each of which takes in only so much: 31.5 and 50.5 µs";
 }
 
 TEST(EstimateUs, ATileHoldsMostExperts) {
-  const std::string_view key = "forward/bf16/gather/e128/t1024x8/n1536/k2048";  // 64 rows each
-  EXPECT_LT(1.05 * WgmmaUs(key, Wgmma(128, 128, 128, 3, kTakeTurns)),
-            WgmmaUs(key, Wgmma(64, 128, 128, 4, kTakeTurns)))
-      << "half of the experts' W is read twice";
+  const std::string_view key = "forward/bf16/gather/e128/t1024x8/n1536/k2048";
+  const std::string_view three = "along_n=0 cluster=1 consumers=3 pingpong=0 sort=0";
+  EXPECT_LT(WgmmaUs(key, Wgmma(128, 192, 64, 5, three)), WgmmaUs(key, Wgmma(64, 192, 64, 6, three)))
+      << "half of the experts' W is read twice: 225 and 237 µs on an H200";
 }
 
 TEST(EstimateUs, WideTilesAreBoundByWhatGoesThroughSharedMemory) {
@@ -304,10 +306,6 @@ double UsOfClusters(std::string_view key, int cluster, int block_m, int block_n)
                                             cluster, block_n == 192 ? 3 : 2)));
 }
 
-TEST(EstimateUs, AClusterSharesTheReadsOfL2) {
-  EXPECT_LT(1.02 * UsOfClusters(kManyTokens, 2, 128, 256), UsOfClusters(kManyTokens, 1, 128, 256));
-}
-
 TEST(EstimateUs, ACtaOfAClusterWaitsForRowsThatTheOtherGathers) {
   const auto ratio = [](std::string_view key) {
     return UsOfClusters(key, 2, 128, 256) / UsOfClusters(key, 1, 128, 256);
@@ -320,29 +318,34 @@ std::string LargeTiles(int tokens) {
   return absl::StrFormat("forward/bf16/scatter+scale/e8/t%dx2/n4096/k14336", tokens);
 }
 
-TEST(EstimateUs, FewLargeTilesAreBestSharedOutBeforehand) {
-  const std::string key = LargeTiles(1024);
-  EXPECT_LT(1.05 * UsOfClusters(key, 2, 192, 192), UsOfClusters(key, 1, 192, 192))
-      << "a drawn tile is claimed before other CTAs are free";
+TEST(EstimateUs, AClusterSharesTheReadsOfL2) {  // 4855 in place of 5132 µs on an H200
+  EXPECT_LT(UsOfClusters(LargeTiles(16384), 2, 192, 256),
+            UsOfClusters(LargeTiles(16384), 1, 192, 256));
+}
+
+TEST(EstimateUs, LargeTilesAreBestMadeFirst) {  // 1209 in place of 1300 µs on an H200
+  const auto us = [](std::string_view sort) {
+    const std::string others =
+        absl::StrFormat("along_n=0 cluster=2 consumers=2 pingpong=0 %s", sort);
+    return WgmmaUs(LargeTiles(4096), Wgmma(192, 256, 64, 3, others));
+  };
+  EXPECT_LT(us("sort=1"), us("sort=0"));
 }
 
 TEST(EstimateUs, ManyWideTilesComeNearTheFloor) {
-  const std::string key = LargeTiles(16384);
-  const double floor = FloorUs(Parse(key), FindKnownDevice("h100").value());
-  EXPECT_LT(UsOfClusters(key, 2, 192, 256), 1.25 * floor)
+  const double floor = FloorUs(Parse(LargeTiles(16384)), FindKnownDevice("h200").value());
+  EXPECT_LT(UsOfClusters(LargeTiles(16384), 2, 192, 256), 1.25 * floor)
       << "shared memory is read while tensor cores multiply";
 }
 
 TEST(EstimateUs, AnExpertLargerThanL2IsWalkedAlongItsTokens) {
-  const auto us = [](std::string_view key, int along_n) {
-    return WgmmaUs(key, Wgmma(192, 192, 64, 4,
-                              absl::StrFormat("along_n=%d cluster=1 consumers=3 "
-                                              "pingpong=0 sort=0",
-                                              along_n)));
+  const auto us = [](std::string_view key, std::string_view order) {
+    const std::string others = absl::StrFormat("%s cluster=1 consumers=3 pingpong=0 sort=0", order);
+    return WgmmaUs(key, Wgmma(192, 192, 64, 4, others));
   };
   const std::string_view large = "forward/bf16/gather/e8/t4096x2/n28672/k4096";
-  EXPECT_LT(1.1 * us(large, 0), us(large, 1)) << "else memory is read for each tile of tokens";
-  EXPECT_EQ(us(kManyTokens, 0), us(kManyTokens, 1)) << "L2 holds an expert";
+  EXPECT_LT(1.05 * us(large, "along_n=0"), us(large, "along_n=1")) << "W is read for each tile";
+  EXPECT_EQ(us(kManyTokens, "along_n=0"), us(kManyTokens, "along_n=1")) << "L2 holds an expert";
 }
 
 TEST(DefaultCandidate, IsNarrowForFewTokensAndWideForMany) {
@@ -357,19 +360,16 @@ TEST(DefaultCandidate, IsNarrowForFewTokensAndWideForMany) {
         DefaultCandidate(Parse("forward/bf16/gather/e16/t16384x1/n16384/k5120"), spec)->config;
     EXPECT_GE(many.Get("block_m") * many.Get("block_n"), 192 * 192) << device;
     EXPECT_EQ(many.Get("along_n"), 0) << device;
-    EXPECT_EQ(many.Get("sort"), 0) << "which takes time, on " << device;
+    EXPECT_EQ(many.Get("sort"), 1) << "its large tiles end late on " << device;
   }
 }
 
 TEST(DefaultCandidate, IsAClusterForFewExpertsWithALargeK) {
-  for (const int tokens : {1024, 4096, 16384}) {
-    const Config chosen =
-        DefaultCandidate(Parse(LargeTiles(tokens)), FindKnownDevice("h100").value())->config;
-    EXPECT_EQ(chosen.Get("cluster"), 2) << tokens;
-    if (tokens > 1024) {
-      EXPECT_EQ(chosen.Get("pingpong"), 0) << tokens << ": it takes narrower tiles";
-      EXPECT_GE(chosen.Get("block_m") * chosen.Get("block_n"), 192 * 192) << tokens;
-    }
+  for (const std::string& key : {LargeTiles(4096), LargeTiles(16384)}) {
+    const Config chosen = DefaultCandidate(Parse(key), FindKnownDevice("h200").value())->config;
+    EXPECT_EQ(chosen.Get("cluster"), 2) << key;
+    EXPECT_EQ(chosen.Get("pingpong"), 0) << key << ": it takes narrower tiles";
+    EXPECT_GE(chosen.Get("block_m") * chosen.Get("block_n"), 192 * 192) << key;
   }
 }
 
