@@ -107,7 +107,8 @@ absl::Status CheckKernel(const Parameters& p, const Shape& shape, const DeviceSp
   }
   if (p.accumulators() > 160 && p.draws_tiles()) {  // found by compiling them all
     if (shape.Has(kGather) && p.along_n != 0) return Illegal("the gatherer's registers spill");
-    if (shape.Has(kScatter) && p.pingpong != 0) return Illegal("registers of a consumer spill");
+    const bool scatters = shape.Has(kScatter) || shape.Has(kCombine);
+    if (scatters && p.pingpong != 0) return Illegal("registers of a consumer spill");
   }
   const int64_t bytes = p.SharedBytes(shape, p.stages);
   if (bytes > device.shared_bytes_per_block) {
