@@ -46,11 +46,10 @@ void ExpectDefaults(std::span<const Problem> problems, const SweepOptions& optio
                     const Evaluator& evaluator, SweepHistory& history) {
   if (!options.known) return;
   for (const Problem& problem : problems) {
-    for (const Candidate& candidate : evaluator.Ranked(problem)) {
-      if (!IsChosen(candidate, options)) continue;
-      history.Expect(problem.shape, candidate);
-      break;
-    }
+    const std::vector<Candidate>& ranked = evaluator.Ranked(problem);
+    const auto first = std::ranges::find_if(
+        ranked, [&](const Candidate& candidate) { return IsChosen(candidate, options); });
+    if (first != ranked.end()) history.Expect(problem.shape, *first);
   }
 }
 

@@ -65,7 +65,7 @@ struct Parameters {
   }
 };
 
-// Their table shares the memory with the stages.
+// More were never run: their table takes the memory of a stage.
 constexpr int64_t kMostExperts = 3072;
 
 absl::Status Illegal(std::string_view rule) {

@@ -30,6 +30,13 @@ TEST_F(SweepTest, AmongChosenFamiliesTheDefaultIsOneOfTheirsToo) {
   EXPECT_EQ(winners[0].default_config, best->config);
 }
 
+TEST_F(SweepTest, AmongChosenFamiliesWithKnownConfigsAloneTheirDefaultIsTried) {
+  const Family* chosen = FindFamily("reference").value();
+  Run({problem_}, {.families = {chosen}, .known = true});
+  const auto best = std::ranges::find(ranked_, chosen, &Candidate::family);
+  EXPECT_EQ(evaluator_.Measured(Effort::kProbe), std::vector<Candidate>{*best});
+}
+
 TEST_F(SweepTest, AWinnerAmongOtherFamiliesDoesNotStand) {
   const Family* chosen = FindFamily("reference").value();
   Run({problem_});
