@@ -10,11 +10,11 @@
 #
 #   rates    what the memory of the cards gives, and an empty launch
 #   space    the whole space of gather, gather+swiglu and scatter+scale of the first model, from an empty cache of
-#            kernels if FOLDER is new: what a sweep of every config takes
+#            kernels if FOLDER is new: what a sweep of every config takes; with a guard band of 0.5 %
 #   again    the same of gather at three token counts, in a database of its own, all kernels being compiled
 #   auto     one more model ($MOETUNE_OTHER) from an empty cache, by a search that ends itself
 #   tune     winners of gather, gather+swiglu, scatter+scale and plain: a few problems compile kernels, then all
-#            choose among what was compiled, by space and auto too, with a guard band of 0.5 %
+#            choose among what was compiled, by space and auto too, with the same guard band
 #   bench    torch and Triton, and then our winners beside them, FOLDER/bench-MODEL.json
 #   combine  winners of combine, and then the same beside scatter and scale with the sum that torch then needs,
 #            FOLDER/combine-MODEL.json
