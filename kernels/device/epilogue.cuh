@@ -37,7 +37,8 @@ MOE_DEVICE Output FinishSwiglu(float gate, float up) {
 
 #ifdef __CUDACC__
 
-// Two 16-bit values as one register, the first in the lower half.
+// Two values rounded to 16 bits each as one register, the first in the lower half.
+#ifdef __CUDA_ARCH__
 template <typename Output>
 __device__ __forceinline__ unsigned Pack(float low, float high);
 template <>
@@ -52,6 +53,12 @@ __device__ __forceinline__ unsigned Pack<fp16>(float low, float high) {
   asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(packed) : "f"(high), "f"(low));
   return packed;
 }
+#else
+template <typename Output>
+unsigned Pack(float low, float high) {
+  return FromFloat<Output>(low).bits | unsigned{FromFloat<Output>(high).bits} << 16;
+}
+#endif
 
 // cast(value * weight) of both halves.
 template <typename Output>

@@ -20,13 +20,25 @@ MOE_CONSTEXPR bool IsUp(int row) {
   return row / GRANULE % 2 != 0;
 }
 
+// Where a row of X begins is said in units of 16 bytes: this one is no row's.
+constexpr unsigned kNoOffset = 0xffffffff;
+MOE_CONSTEXPR bool OffsetsFit(long long rows, long long k) { return rows * (k / 8) <= kNoOffset; }
+
 #ifdef __CUDACC__
 
 template <typename Index, bool GATHER>
 __device__ __forceinline__ int SourceRow(const MoeArgs& args, int row) {
   if (!GATHER) return row;
-  return static_cast<int>(static_cast<const Index*>(args.row_index)[row]) /
-         static_cast<int>(args.top_k);
+  // Unsigned division is the shorter one.
+  return static_cast<int>(static_cast<unsigned>(static_cast<const Index*>(args.row_index)[row]) /
+                          static_cast<unsigned>(args.top_k));
+}
+
+// Where the row of X begins that `row` in expert order is read from. k is a multiple of 8.
+template <typename Index, bool GATHER>
+__device__ __forceinline__ unsigned OffsetOfX(const MoeArgs& args, int row) {
+  return static_cast<unsigned>(SourceRow<Index, GATHER>(args, row)) *
+         static_cast<unsigned>(args.k / 8);
 }
 
 template <typename Index, bool SCATTER>

@@ -2,8 +2,9 @@
 //
 // A warp's part of a tile is made of blocks of 8 rows by 8 columns, as mma leaves them:
 // lane 4g + t holds columns 2t and 2t + 1 of row g or, where SWAPPED, rows 2t and 2t + 1 of column
-// g. Four neighbouring lanes exchange their parts of four blocks, so that each stores 16 bytes of a
-// row. With swiglu blocks of gate and of up alternate, and a pair of them makes one of the output.
+// g. Fragments of 16 rows (8 where SWAPPED) are STEP rows apart. Four neighbouring lanes exchange
+// their parts of four blocks, so that each stores 16 bytes of a row. With swiglu blocks of gate and
+// of up alternate, and a pair of them makes one of the output.
 //
 // From the problem: OUTPUT, INDEX, WEIGHT, FUSE_*.
 #ifndef MOETUNE_KERNELS_DEVICE_STORE_CUH_
@@ -20,7 +21,7 @@ namespace moetune {
 enum class Tensor { kY, kGate, kUp };
 
 // `Accumulators` has At(m, n, e): element e (0, 1) of this lane in block (m, n).
-template <typename Accumulators, int BLOCKS_M, int BLOCKS_N, bool SWAPPED>
+template <typename Accumulators, int BLOCKS_M, int BLOCKS_N, bool SWAPPED, int STEP>
 class Storer {
  public:
   // The part begins `first_row` rows into the tile, and at output column `first_n`.
@@ -37,7 +38,7 @@ class Storer {
   __device__ __forceinline__ void Store(const Accumulators& accumulators) const {
 #pragma unroll
     for (int m = 0; m < BLOCKS_M; ++m) {
-      if (first_row_ + m * 8 >= rows_.rows) break;
+      if (FirstRow(m) >= rows_.rows) break;
       StoreBlocks<Tensor::kY>(accumulators, m);
       if constexpr (FUSE_PREACT) {
         StoreBlocks<Tensor::kGate>(accumulators, m);
@@ -48,6 +49,11 @@ class Storer {
 
  private:
   static constexpr int kBlocks = FUSE_SWIGLU ? BLOCKS_N / 2 : BLOCKS_N;  // of output columns
+
+  // Of block m, in the tile.
+  __device__ __forceinline__ int FirstRow(int m) const {
+    return first_row_ + (SWAPPED ? m * STEP : m / 2 * STEP + m % 2 * 8);
+  }
 
   template <Tensor TENSOR>
   __device__ __forceinline__ void StoreBlocks(const Accumulators& accumulators, int m) const {
@@ -74,58 +80,59 @@ class Storer {
     }
   }
 
-  // Rounds element e of block (m, n) of the output, `target` being its row there.
+  // Element e of block (m, n) of the output, before it is rounded.
   template <Tensor TENSOR>
-  __device__ __forceinline__ OUTPUT FinishElement(const Accumulators& accumulators, int m, int n,
-                                                  int e, int target) const {
-    if constexpr (TENSOR == Tensor::kGate) {
-      return Finish<OUTPUT>(accumulators.At(m, 2 * n, e));
-    } else if constexpr (TENSOR == Tensor::kUp) {
-      return Finish<OUTPUT>(accumulators.At(m, 2 * n + 1, e));
-    } else if constexpr (FUSE_SWIGLU) {
-      return FinishSwiglu<OUTPUT>(accumulators.At(m, 2 * n, e), accumulators.At(m, 2 * n + 1, e));
-    } else if constexpr (FUSE_SCALE) {
-      return FinishScaled<OUTPUT>(accumulators.At(m, n, e),
-                                  static_cast<const WEIGHT*>(args_.scale)[target]);
-    } else {
-      return Finish<OUTPUT>(accumulators.At(m, n, e));
-    }
+  __device__ __forceinline__ float Value(const Accumulators& accumulators, int m, int n,
+                                         int e) const {
+    if constexpr (!FUSE_SWIGLU) return accumulators.At(m, n, e);
+    const float gate = accumulators.At(m, 2 * n, e);
+    const float up = accumulators.At(m, 2 * n + 1, e);
+    return TENSOR == Tensor::kGate ? gate : TENSOR == Tensor::kUp ? up : Swiglu(gate, up);
+  }
+
+  // Of the output row.
+  __device__ __forceinline__ WEIGHT Weight(int target) const {
+    return static_cast<const WEIGHT*>(args_.scale)[target];
   }
 
   template <Tensor TENSOR>
   __device__ __forceinline__ void StoreElements(const Accumulators& accumulators, int m) const {
 #pragma unroll
     for (int e = 0; e < 2; ++e) {
-      const int row = first_row_ + m * 8 + (SWAPPED ? t_ * 2 + e : g_);
+      const int row = FirstRow(m) + (SWAPPED ? t_ * 2 + e : g_);
       const int target = Target(row);
       OUTPUT* to = RowOf<TENSOR>(target);
 #pragma unroll
       for (int n = 0; n < kBlocks; ++n) {
         const int column = first_n_ + n * 8 + (SWAPPED ? g_ : t_ * 2 + e);
         if (row >= rows_.rows || column >= columns_) continue;
-        to[column] = FinishElement<TENSOR>(accumulators, m, n, e, target);
+        const float value = Value<TENSOR>(accumulators, m, n, e);
+        to[column] =
+            FUSE_SCALE ? FinishScaled<OUTPUT>(value, Weight(target)) : Finish<OUTPUT>(value);
       }
     }
   }
 
   // Rounds a block into one register a lane: columns 2t, 2t + 1 of row g.
   template <Tensor TENSOR>
-  __device__ __forceinline__ unsigned Pack(const Accumulators& accumulators, int m, int n,
-                                           const int (&targets)[2]) const {
-    const unsigned low = FinishElement<TENSOR>(accumulators, m, n, 0, targets[0]).bits;
-    const unsigned high = FinishElement<TENSOR>(accumulators, m, n, 1, targets[1]).bits;
-    const unsigned packed = low | high << 16;
+  __device__ __forceinline__ unsigned PackBlock(const Accumulators& accumulators, int m, int n,
+                                                const float (&weights)[2]) const {
+    unsigned packed =
+        Pack<OUTPUT>(Value<TENSOR>(accumulators, m, n, 0), Value<TENSOR>(accumulators, m, n, 1));
+    if (FUSE_SCALE) packed = ScalePair<OUTPUT>(packed, weights[0], weights[1]);
     return SWAPPED ? TransposeMatrix(packed) : packed;
   }
 
   template <Tensor TENSOR>
   __device__ __forceinline__ void StoreVectors(const Accumulators& accumulators, int m) const {
-    const int first = first_row_ + m * 8;
+    const int first = FirstRow(m);
     const int row = first + g_;
     const int target = Target(row);
-    // Where this lane's accumulators belong, which before the transposition may be other rows.
-    const int targets[2] = {SWAPPED ? Target(first + t_ * 2) : target,
-                            SWAPPED ? Target(first + t_ * 2 + 1) : target};
+    float weights[2] = {};
+    if (FUSE_SCALE) {  // of this lane's accumulators, which before the transposition are other rows
+      weights[0] = ToFloat(Weight(SWAPPED ? Target(first + t_ * 2) : target));
+      weights[1] = SWAPPED ? ToFloat(Weight(Target(first + t_ * 2 + 1))) : weights[0];
+    }
     OUTPUT* to = RowOf<TENSOR>(target);
     const bool aligned =
         columns_ % 8 == 0 && reinterpret_cast<unsigned long long>(RowOf<TENSOR>(0)) % 16 == 0;
@@ -134,7 +141,7 @@ class Storer {
       unsigned blocks[4] = {};
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
-        if (n + j < kBlocks) blocks[j] = Pack<TENSOR>(accumulators, m, n + j, targets);
+        if (n + j < kBlocks) blocks[j] = PackBlock<TENSOR>(accumulators, m, n + j, weights);
       }
       TransposeQuad(blocks);
       const int column = first_n_ + (n + t_) * 8;

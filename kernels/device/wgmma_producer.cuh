@@ -63,11 +63,8 @@ class Gatherer {
 #pragma unroll
     for (int pass = 0; pass < kPasses; ++pass) {
       const int row = static_cast<int>(threadIdx.x) / 8 + pass * 16;
-      offset_[pass] = kNone;
-      if (row < tile.rows) {
-        offset_[pass] =
-            static_cast<unsigned>(SourceRow<INDEX, true>(args, tile.first_row + row) * args.k / 8);
-      }
+      offset_[pass] =
+          row < tile.rows ? OffsetOfX<INDEX, true>(args, tile.first_row + row) : kNoOffset;
     }
   }
 
@@ -82,7 +79,7 @@ class Gatherer {
       const auto* x = static_cast<const uint4*>(args.x) + (read ? k / 8 : 0);
 #pragma unroll
       for (int pass = 0; pass < kPasses; ++pass) {
-        if (offset_[pass] == kNone) continue;
+        if (offset_[pass] == kNoOffset) continue;
         CopyAsync16(target + (box * BLOCK_M + pass * 16) * 128, x + offset_[pass], read);
       }
     }
@@ -90,8 +87,7 @@ class Gatherer {
 
  private:
   static constexpr int kPasses = (BLOCK_M + 15) / 16;
-  static constexpr unsigned kNone = 0xffffffff;
-  unsigned offset_[kPasses];  // of the row in X, in units of 16 bytes
+  unsigned offset_[kPasses];  // of rows of X
 };
 
 // Whether the L2 should let go of a tile's W first: where no other tile reads it, so that what was

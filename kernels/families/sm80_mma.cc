@@ -4,6 +4,7 @@
 #include "absl/strings/str_format.h"
 #include "kernels/cost_model.h"
 #include "kernels/device/combine.cuh"
+#include "kernels/device/rows.cuh"
 #include "kernels/device/scheduler.cuh"
 #include "kernels/family.h"
 #include "kernels/status_macros.h"
@@ -94,6 +95,9 @@ absl::Status Check(const Problem& problem, const Config& config, const DeviceSpe
   if (shape.k % 8 != 0) {
     return Illegal(
         absl::StrFormat("k %d is no multiple of 8: rows are copied 16 bytes at a time", shape.k));
+  }
+  if (!OffsetsFit(shape.Has(kGather) ? problem.tokens : problem.rows, shape.k)) {
+    return Illegal("x takes more than 64 GiB");
   }
   RETURN_IF_ERROR(CheckKernel(p, device));
   RETURN_IF_ERROR(CheckWorthwhile(p));

@@ -29,7 +29,8 @@ constexpr int kThreads = 32 * WARPS_M * WARPS_N;
 constexpr int kChunks = BLOCK_K / 8;  // of 16 bytes, in a row of a stage
 constexpr int kRowsX = BLOCK_M;
 constexpr int kRowsW = BLOCK_N;
-constexpr int kStageBytes = (kRowsX + kRowsW) * BLOCK_K * 2;
+constexpr int kRowBytes = BLOCK_K * 2;
+constexpr int kStageBytes = (kRowsX + kRowsW) * kRowBytes;
 constexpr int kRowsPerPass = kThreads / kChunks;  // rows that all threads copy at once
 
 // Output columns of a tile. With swiglu 8 rows of gate alternate with the same 8 of up: a lane then
@@ -42,17 +43,22 @@ static_assert(kRowsPerPass % (2 * kGranule) == 0, "a thread's rows are of one ki
 constexpr int kPassesX = (kRowsX + kRowsPerPass - 1) / kRowsPerPass;
 constexpr int kPassesW = (kRowsW + kRowsPerPass - 1) / kRowsPerPass;
 
-// A warp's part of the tile, and its fragments of 8 tokens or 8 columns.
+// A warp's part of the tile, in blocks of 8 tokens by 8 columns. Its tokens are fragments of 16 (8
+// with SWAP_AB) of which those of other warps lie between, so that all share a tile of few rows.
 constexpr int kWarpM = BLOCK_M / WARPS_M;
 constexpr int kWarpN = BLOCK_N / WARPS_N;
 constexpr int kBlocksM = kWarpM / 8;
 constexpr int kBlocksN = kWarpN / 8;
+constexpr int kTokenFragment = SWAP_AB ? 8 : 16;
+constexpr int kTokenStep = kTokenFragment * WARPS_M;
+constexpr int kTokenFragments = kWarpM / kTokenFragment;
 static_assert(FUSE_PREACT <= FUSE_SWIGLU && FUSE_COMBINE <= FUSE_SCALE,
               "#if takes a missing parameter for 0; this does not");
 constexpr int kMajorTiles = (SWAP_AB ? kWarpN : kWarpM) / 16;
 constexpr int kMinorTiles = (SWAP_AB ? kWarpM : kWarpN) / 8;
 
-// Copies the stages of one tile; each thread always copies the same chunk of the same rows.
+// Copies the stages of one tile; each thread always copies the same chunk of the same rows. Rows
+// past the tile's stay as they are in the stage: they only make what is not stored.
 class Loader {
  public:
   __device__ __forceinline__ explicit Loader(const MoeArgs& args)
@@ -68,32 +74,33 @@ class Loader {
 #pragma unroll
     for (int pass = 0; pass < kPassesX; ++pass) {
       const int row = row_ + pass * kRowsPerPass;
-      source_[pass] =
-          row < rows.rows ? SourceRow<INDEX, FUSE_GATHER>(args_, rows.first_row + row) : -1;
+      offset_[pass] =
+          row < rows.rows ? OffsetOfX<INDEX, FUSE_GATHER>(args_, rows.first_row + row) : kNoOffset;
     }
   }
 
-  // Starts copying columns [k0, k0 + BLOCK_K) to a stage; what lies outside the problem becomes
-  // zero.
+  // Starts copying columns [k0, k0 + BLOCK_K) to a stage; past k they become zero.
   __device__ __forceinline__ void Copy(unsigned stage, int k0) const {
-    const bool in_k = k0 + chunk_ * 8 < args_.k;
-    const OPERAND* x = static_cast<const OPERAND*>(args_.x) + k0 + chunk_ * 8;
+    const int k = k0 + chunk_ * 8;
+    const bool read = k < args_.k;
+    const uint4* x = static_cast<const uint4*>(args_.x) + k / 8;
+    unsigned target = stage + SwizzledChunk<kChunks>(row_, chunk_) * 16;
 #pragma unroll
     for (int pass = 0; pass < kPassesX; ++pass) {
-      const int row = row_ + pass * kRowsPerPass;
-      if (kRowsX % kRowsPerPass != 0 && row >= kRowsX) break;
-      const bool read = in_k && source_[pass] >= 0;
-      CopyAsync16(stage + SwizzledChunk<kChunks>(row, chunk_) * 16,
-                  x + (read ? source_[pass] * args_.k : 0), read);
+      if (kRowsX % kRowsPerPass != 0 && row_ + pass * kRowsPerPass >= kRowsX) break;
+      if (offset_[pass] == kNoOffset) continue;
+      CopyAsync16(target + pass * kRowsPerPass * kRowBytes, x + offset_[pass], read);
     }
-    const unsigned stage_w = stage + kRowsX * BLOCK_K * 2;
+    target += kRowsX * kRowBytes;
+    const OPERAND* w = w_ + k0;
+    const long long pitch = kColumnsPerPass * args_.k;
 #pragma unroll
     for (int pass = 0; pass < kPassesW; ++pass) {
-      const int row = row_ + pass * kRowsPerPass;
-      if (kRowsW % kRowsPerPass != 0 && row >= kRowsW) break;
-      const bool read = in_k && pass * kColumnsPerPass < columns_left_;
-      CopyAsync16(stage_w + SwizzledChunk<kChunks>(row, chunk_) * 16,
-                  read ? w_ + k0 + pass * kColumnsPerPass * args_.k : w_, read);
+      if (kRowsW % kRowsPerPass != 0 && row_ + pass * kRowsPerPass >= kRowsW) break;
+      if (pass * kColumnsPerPass < columns_left_) {
+        CopyAsync16(target + pass * kRowsPerPass * kRowBytes, w, read);
+      }
+      w += pitch;
     }
   }
 
@@ -102,8 +109,8 @@ class Loader {
   int row_;
   int chunk_;
   const OPERAND* w_ = nullptr;
-  int columns_left_ = 0;        // of the output, from this thread's first on
-  long long source_[kPassesX];  // rows of X; -1 past the expert's end
+  int columns_left_ = 0;       // of the output, from this thread's first on
+  unsigned offset_[kPassesX];  // of rows of X
 };
 
 // The accumulators of a warp: acc[i][j] is fragment i of the major and j of the minor operand.
@@ -127,64 +134,79 @@ struct Accumulators {
   }
 };
 
+// Where a lane reads its fragments of the first 16 columns of a stage, in bytes from its start.
+struct FragmentOffsets {
+  unsigned major;
+  unsigned minor;
+
+  __device__ __forceinline__ FragmentOffsets(int warp_m, int warp_n) {
+    const int lane = static_cast<int>(threadIdx.x) % 32;
+    const unsigned x = warp_m * kTokenFragment * kRowBytes;
+    const unsigned w = (kRowsX + warp_n * kWarpN) * kRowBytes;
+    major = (SWAP_AB ? w : x) + SwizzledChunk<kChunks>(lane % 16, lane / 16) * 16;
+    const int minor_row = lane / 16 * kMinorStep + lane % 8;  // of two fragments
+    minor = (SWAP_AB ? x : w) + SwizzledChunk<kChunks>(minor_row, lane / 8 % 2) * 16;
+  }
+
+  // Rows of the stage from one fragment to the next.
+  static constexpr int kMajorStep = SWAP_AB ? 16 : kTokenStep;
+  static constexpr int kMinorStep = SWAP_AB ? kTokenStep : 8;
+};
+
 // The fragments of one 16-wide step of k of a warp.
 struct Fragments {
   unsigned major[kMajorTiles][4];
   unsigned minor[kMinorTiles][2];
 
-  // `major_rows` and `minor_rows`: addresses of the warp's first rows in the stage.
-  __device__ __forceinline__ void Load(unsigned major_rows, unsigned minor_rows, int step) {
-    const int lane = threadIdx.x % 32;
+  __device__ __forceinline__ void Load(unsigned stage, const FragmentOffsets& from, int step) {
+    // The two chunks of a step are 32 bytes; the swizzle is an exclusive or.
+    const unsigned major_row = (stage + from.major) ^ (step * 32);
+    const unsigned minor_row = (stage + from.minor) ^ (step * 32);
 #pragma unroll
     for (int i = 0; i < kMajorTiles; ++i) {
-      const int row = i * 16 + lane % 16;
-      LoadMatrix4(major[i], major_rows + SwizzledChunk<kChunks>(row, step * 2 + lane / 16) * 16);
+      LoadMatrix4(major[i], major_row + i * from.kMajorStep * kRowBytes);
     }
 #pragma unroll
     for (int j = 0; j + 1 < kMinorTiles; j += 2) {
-      const int row = j * 8 + lane / 16 * 8 + lane % 8;
       unsigned pair[4];
-      LoadMatrix4(pair, minor_rows + SwizzledChunk<kChunks>(row, step * 2 + lane / 8 % 2) * 16);
+      LoadMatrix4(pair, minor_row + j * from.kMinorStep * kRowBytes);
       minor[j][0] = pair[0];
       minor[j][1] = pair[1];
       minor[j + 1][0] = pair[2];
       minor[j + 1][1] = pair[3];
     }
     if constexpr (kMinorTiles % 2 != 0) {
-      const int row = (kMinorTiles - 1) * 8 + lane % 8;
       LoadMatrix2(minor[kMinorTiles - 1],
-                  minor_rows + SwizzledChunk<kChunks>(row, step * 2 + lane / 8 % 2) * 16);
+                  minor_row + (kMinorTiles - 1) * from.kMinorStep * kRowBytes);
     }
   }
 };
 
-// acc += the fragments' product; tiles of the token operand at or past `live` hold no rows.
+// acc += the fragments' product; with SKIPS without fragments of tokens at or past `live`.
+template <bool SKIPS>
 __device__ __forceinline__ void Multiply(Accumulators& accumulators, const Fragments& fragments,
                                          int live) {
 #pragma unroll
   for (int i = 0; i < kMajorTiles; ++i) {
-    if (SKIP_TAIL && !SWAP_AB && i >= live) break;
+    if (SKIPS && !SWAP_AB && i >= live) break;
 #pragma unroll
     for (int j = 0; j < kMinorTiles; ++j) {
-      if (SKIP_TAIL && SWAP_AB && j >= live) break;
+      if (SKIPS && SWAP_AB && j >= live) break;
       Mma16x8x16<OPERAND>(accumulators.acc[i][j], fragments.major[i], fragments.minor[j]);
     }
   }
 }
 
 // One stage: fragments of the next 16 columns are read while those at hand are multiplied.
+template <bool SKIPS>
 __device__ __forceinline__ void MultiplyStage(Accumulators& accumulators, unsigned stage,
-                                              int warp_m, int warp_n, int live) {
-  const unsigned x = stage + warp_m * kWarpM * BLOCK_K * 2;
-  const unsigned w = stage + (kRowsX + warp_n * kWarpN) * BLOCK_K * 2;
-  const unsigned major = SWAP_AB ? w : x;
-  const unsigned minor = SWAP_AB ? x : w;
+                                              const FragmentOffsets& from, int live) {
   Fragments fragments[2];
-  fragments[0].Load(major, minor, 0);
+  fragments[0].Load(stage, from, 0);
 #pragma unroll
   for (int step = 0; step < BLOCK_K / 16; ++step) {
-    if (step + 1 < BLOCK_K / 16) fragments[(step + 1) % 2].Load(major, minor, step + 1);
-    Multiply(accumulators, fragments[step % 2], live);
+    if (step + 1 < BLOCK_K / 16) fragments[(step + 1) % 2].Load(stage, from, step + 1);
+    Multiply<SKIPS>(accumulators, fragments[step % 2], live);
   }
 }
 
@@ -244,43 +266,68 @@ class Producer {
   bool more_ = false;
 };
 
-// Tiles of a warp's token operand that hold rows.
-__device__ __forceinline__ int LiveTiles(const RowTile& rows, int warp_m) {
-  constexpr int kTile = SWAP_AB ? 8 : 16;
-  const int left = rows.rows - warp_m * kWarpM;
-  return left <= 0 ? 0 : (left + kTile - 1) / kTile;
-}
+// A warp of the CTA, which loads and multiplies.
+class Worker {
+ public:
+  __device__ __forceinline__ Worker(const MoeArgs& args, unsigned stages)
+      : args_(args),
+        stages_(stages),
+        producer_(args, stages),
+        warp_m_(static_cast<int>(threadIdx.x) / 32 / WARPS_N),
+        warp_n_(static_cast<int>(threadIdx.x) / 32 % WARPS_N),
+        fragments_(warp_m_, warp_n_) {}
+
+  __device__ __forceinline__ void Run() {
+#pragma unroll
+    for (int stage = 0; stage < STAGES - 1; ++stage) producer_.Advance();
+    Walk walk(args_);
+    Accumulators accumulators;
+    while (walk.Next()) {
+      accumulators.Clear();
+      const int live = LiveFragments(walk.rows);
+      if (SKIP_TAIL && live < kTokenFragments) {
+        MultiplyTile<true>(accumulators, live);
+      } else {
+        MultiplyTile<false>(accumulators, live);
+      }
+      Storer<Accumulators, kBlocksM, kBlocksN, SWAP_AB, kTokenStep>(
+          args_, walk.rows, warp_m_ * kTokenFragment,
+          walk.first_n + warp_n_ * (kTileColumns / WARPS_N))
+          .Store(accumulators);
+    }
+  }
+
+ private:
+  // Of this warp's fragments of tokens, those that hold rows.
+  __device__ __forceinline__ int LiveFragments(const RowTile& rows) const {
+    const int fragments = (rows.rows + kTokenFragment - 1) / kTokenFragment;
+    return (fragments - warp_m_ + WARPS_M - 1) / WARPS_M;
+  }
+
+  template <bool SKIPS>
+  __device__ __forceinline__ void MultiplyTile(Accumulators& accumulators, int live) {
+    for (int k0 = 0; k0 < args_.k; k0 += BLOCK_K) {
+      CopyAsyncWait<STAGES - 2>();
+      __syncthreads();  // the oldest stage has arrived, and the one before it is read by all
+      producer_.Advance();
+      MultiplyStage<SKIPS>(accumulators, stages_ + stage_ * kStageBytes, fragments_, live);
+      stage_ = stage_ + 1 == STAGES ? 0 : stage_ + 1;
+    }
+  }
+
+  const MoeArgs& args_;
+  unsigned stages_;
+  Producer producer_;
+  int warp_m_;
+  int warp_n_;
+  FragmentOffsets fragments_;
+  int stage_ = 0;
+};
 
 }  // namespace moetune
 
 // One CTA an SM is asked for: where it is free, the compiler spills to let in more of them.
 extern "C" __global__ void __launch_bounds__(moetune::kThreads, 1)
     moe_kernel(const __grid_constant__ moetune::MoeArgs args) {
-  using namespace moetune;
-  const unsigned stages = DynamicSharedMemory();
-  const int warp = static_cast<int>(threadIdx.x) / 32;
-  const int warp_m = warp / WARPS_N;
-  const int warp_n = warp % WARPS_N;
-
-  Producer producer(args, stages);
-#pragma unroll
-  for (int stage = 0; stage < STAGES - 1; ++stage) producer.Advance();
-
-  Walk walk(args);
-  Accumulators accumulators;
-  int stage = 0;
-  while (walk.Next()) {
-    accumulators.Clear();
-    const int live = LiveTiles(walk.rows, warp_m);
-    for (int k0 = 0; k0 < args.k; k0 += BLOCK_K) {
-      CopyAsyncWait<STAGES - 2>();
-      __syncthreads();  // the oldest stage has arrived, and the one before it is read by all
-      producer.Advance();
-      MultiplyStage(accumulators, stages + stage * kStageBytes, warp_m, warp_n, live);
-      stage = stage + 1 == STAGES ? 0 : stage + 1;
-    }
-    Storer<Accumulators, kBlocksM, kBlocksN, SWAP_AB>(
-        args, walk.rows, warp_m * kWarpM, walk.first_n + warp_n * (kTileColumns / WARPS_N))
-        .Store(accumulators);
-  }
+  moetune::Worker(args, moetune::DynamicSharedMemory()).Run();
 }

@@ -5,6 +5,7 @@
 #include "absl/strings/str_format.h"
 #include "kernels/device/combine.cuh"
 #include "kernels/device/expert_tiles.cuh"
+#include "kernels/device/rows.cuh"
 #include "kernels/device/tile_ring.cuh"
 #include "kernels/family.h"
 #include "kernels/status_macros.h"
@@ -149,6 +150,9 @@ absl::Status Check(const Problem& problem, const Config& config, const DeviceSpe
   RETURN_IF_ERROR(CheckProblem(problem.shape));
   RETURN_IF_ERROR(CheckKernel(p, problem.shape, device));
   RETURN_IF_ERROR(CheckWorthwhile(p, problem.shape, device));
+  if (problem.shape.Has(kGather) && !OffsetsFit(problem.tokens, problem.shape.k)) {
+    return Illegal("x takes more than 64 GiB");
+  }
   const int64_t tiles = MostTiles(problem, p);
   if (tiles > kMaxSize) {
     return Illegal(absl::StrFormat("%d tiles; at most %d are counted", tiles, kMaxSize));

@@ -50,6 +50,8 @@ TEST(Sm90Wgmma, LeavesToOthersWhatTmaCannotRead) {
   EXPECT_THAT(complaint("forward/bf16/plain/e8/t64x2/n256/k260"), HasSubstr("k 260"));
   EXPECT_THAT(complaint("forward/fp32/plain/e8/t64x2/n256/k256"), HasSubstr("bf16 or fp16"));
   EXPECT_THAT(complaint("forward/bf16/swiglu/e8/t64x2/n264/k256"), HasSubstr("n 264"));
+  EXPECT_THAT(complaint("forward/bf16/gather/e8/t1073741824x1/n256/k40"), HasSubstr("64 GiB"));
+  EXPECT_EQ(complaint("forward/bf16/gather/e8/t1048576x2/n256/k256"), "");
   EXPECT_THAT(complaint("forward/bf16/plain/e4000/t64x2/n256/k256"), HasSubstr("4000 experts"));
 }
 
