@@ -13,7 +13,8 @@
 // fragment of tokens is 8 wide, for experts of few tokens. The order of k is the same in every
 // config.
 //
-// Parameters: BLOCK_M, BLOCK_N, BLOCK_K, WARPS_M, WARPS_N, STAGES, GROUP_M, SWAP_AB, SKIP_TAIL.
+// Parameters: BLOCK_M, BLOCK_N, BLOCK_K, WARPS_M, WARPS_N, STAGES, SWAP_AB, SKIP_TAIL; the order of
+// tiles comes with the launch (TileOrder).
 // From the problem: OPERAND, OUTPUT, INDEX, WEIGHT, FUSE_*.
 #include "kernels/device/args.h"
 #include "kernels/device/combine.cuh"
@@ -191,18 +192,19 @@ __device__ __forceinline__ void MultiplyStage(Accumulators& accumulators, unsign
 // The CTA's tiles in order.
 struct Walk {
   TileCursor<INDEX> cursor;
+  const TileOrder& order;
   int tile = static_cast<int>(blockIdx.x);
   RowTile rows = {};
   int first_n = 0;
 
-  __device__ __forceinline__ explicit Walk(const MoeArgs& args)
+  __device__ __forceinline__ Walk(const MoeArgs& args, const TileOrder& tile_order)
       : cursor(static_cast<const INDEX*>(args.row_counts), static_cast<int>(args.experts),
-               static_cast<int>(CeilDiv(OutputColumns<FUSE_SWIGLU>(args), kTileColumns)), BLOCK_M) {
-  }
+               static_cast<int>(CeilDiv(OutputColumns<FUSE_SWIGLU>(args), kTileColumns)), BLOCK_M),
+        order(tile_order) {}
 
   __device__ __forceinline__ bool Next() {
     int tile_n;
-    if (!cursor.Find(tile, GROUP_M, rows, tile_n)) return false;
+    if (!cursor.Find(tile, order.group_m, rows, tile_n)) return false;
     first_n = tile_n * kTileColumns;
     tile += static_cast<int>(gridDim.x);
     return true;
@@ -212,8 +214,8 @@ struct Walk {
 // Keeps the pipeline full: one stage a call, over the ends of tiles.
 class Producer {
  public:
-  __device__ __forceinline__ Producer(const MoeArgs& args, unsigned stages)
-      : walk_(args), loader_(args), k_(static_cast<int>(args.k)), stages_(stages) {
+  __device__ __forceinline__ Producer(const MoeArgs& args, const TileOrder& order, unsigned stages)
+      : walk_(args, order), loader_(args), k_(static_cast<int>(args.k)), stages_(stages) {
     BeginTile();
   }
 
@@ -255,18 +257,19 @@ __device__ __forceinline__ int LiveTiles(const RowTile& rows, int warp_m) {
 
 // One CTA an SM is asked for: where it is free, the compiler spills to let in more of them.
 extern "C" __global__ void __launch_bounds__(moetune::kThreads, 1)
-    moe_kernel(const __grid_constant__ moetune::MoeArgs args) {
+    moe_kernel(const __grid_constant__ moetune::MoeArgs args,
+               const __grid_constant__ moetune::TileOrder order) {
   using namespace moetune;
   const unsigned stages = DynamicSharedMemory();
   const int warp = static_cast<int>(threadIdx.x) / 32;
   const int warp_m = warp / WARPS_N;
   const int warp_n = warp % WARPS_N;
 
-  Producer producer(args, stages);
+  Producer producer(args, order, stages);
 #pragma unroll
   for (int stage = 0; stage < STAGES - 1; ++stage) producer.Advance();
 
-  Walk walk(args);
+  Walk walk(args, order);
   Accumulators accumulators;
   int stage = 0;
   while (walk.Next()) {
