@@ -96,8 +96,10 @@ absl::Status CheckKernel(const Parameters& p, const Shape& shape, const DeviceSp
     return Illegal(absl::StrFormat("block_n %d is no multiple of 64 for each of %d warpgroups",
                                    p.block_n, p.groups()));
   }
-  // fp32 outputs are stored element by element, which takes registers for the addresses.
-  const int64_t most = p.consumers == 3 || shape.output == Dtype::kFp32 ? 96 : 192;
+  // fp32 outputs are stored element by element, which takes registers for the addresses: the more
+  // where gate and up are stored too.
+  const bool fp32 = shape.output == Dtype::kFp32;
+  const int64_t most = fp32 && shape.Has(kPreact) ? 80 : fp32 || p.consumers == 3 ? 96 : 192;
   if (p.accumulators() > most) {
     return Illegal(
         absl::StrFormat("%d accumulators a thread; with %d consumers and %s output at "
