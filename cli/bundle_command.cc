@@ -67,7 +67,8 @@ absl::StatusOr<Cubin> FindCubin(const CubinCache& cache, const Winner& winner, c
                       cache.folder().string(), version));
 }
 
-// Returns how many there are: one serves every size of its op, dtypes and fusions.
+// Returns how many there are: one serves every size of its op, dtypes and fusions, and configs that
+// differ in what is given at launch alone.
 absl::StatusOr<size_t> CopyCubins(const std::vector<Record>& records, const CubinCache& from,
                                   const CubinCache& to) {
   std::map<std::string, const Winner*> by_key;

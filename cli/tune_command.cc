@@ -69,8 +69,9 @@ void AddOptions(Options& options, TuneOptions& tune) {
                "winners among these kernel families alone, timed beside the cost model's first "
                "choice of theirs (default: all)");
   options.Flag("known", &tune.known,
-               "only configs that the database has seen run with the same op, dtype and fusions: "
-               "nothing but defaults is compiled, so many more problems are tuned in the time");
+               "only configs whose kernels the database has seen run with the same op, dtype and "
+               "fusions: nothing but defaults is compiled, so many more problems are tuned in the "
+               "time");
   std::vector<std::string> names;
   for (const StrategyEntry& entry : Strategies()) names.emplace_back(entry.name);
   options.Text("strategy", "NAME", &tune.strategy,

@@ -55,6 +55,7 @@ constexpr double kMovedPower = 0.17;     // of L2's time, for which products hav
 constexpr double kMemoryOfRefills = 3;   // exponent of the sum of memory's time and the refills'
 constexpr double kEndIfSorted = 0.5;     // of the tiles at the end, where these are the smallest
 constexpr double kGatherTogether = 1.06;  // CTAs that wait for each other's gathered rows over one
+constexpr double kAgainApart = 1.1;       // reading W again later over reading it side by side
 constexpr double kSortUs = 2.0;           // experts by their tokens, in each CTA
 constexpr double kSortPairsUs = 0.047;    // for each pair of experts that a thread compares
 constexpr double kHalfLines = 1.5;        // reading half a cache line at a time over two whole ones
@@ -157,6 +158,7 @@ double MemoryUs(const Problem& problem, const Tile& tile, const Work& work,
   const double column_bytes = static_cast<double>(shape.k) * bytes;
   const double expert_bytes = static_cast<double>(shape.n) * column_bytes;
   const double again_bytes = (work.row_tiles - work.touched_experts) * expert_bytes;
+  const double again = pace.read_again * (tile.along_n ? kAgainApart : 1);
   const bool l2_keeps = !tile.along_n || 2 * expert_bytes <= static_cast<double>(device.l2_bytes);
   const double memory_bytes = OpOf(shape.op).bytes(problem, std::llround(work.touched_experts)) +
                               (l2_keeps ? 0 : again_bytes);
@@ -164,7 +166,7 @@ double MemoryUs(const Problem& problem, const Tile& tile, const Work& work,
       resident * static_cast<double>(tile.n) * column_bytes / pace.sm_bytes_per_us;
   const bool alone = tile.copied_aside && turns <= 1;  // no other tile of its SM came before
   return std::max(LinesFactor(tile, bytes) * memory_bytes / (device.copy_gbps * 1e3) +
-                      pace.read_again * again_bytes / (pace.sm_bytes_per_us * device.sm_count) +
+                      again * again_bytes / (pace.sm_bytes_per_us * device.sm_count) +
                       (alone ? 0 : pace.last_tile * last_us),
                   last_us);
 }

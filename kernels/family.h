@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "kernels/config.h"
+#include "kernels/device/args.h"
 #include "kernels/device_spec.h"
 #include "kernels/kernel_facts.h"
 #include "kernels/problem.h"
@@ -23,7 +24,9 @@ struct TensorView {
   int box[5] = {};          // in elements, at most 256 each
 };
 
-// One launch of the entry `moe_kernel`, and after it one of `moe_combine` (device/combine.cuh).
+// One launch of the entry `moe_kernel`, and after it one of `moe_combine` (device/combine.cuh). The
+// first takes MoeArgs, TileOrder and TensorMaps (device/args.h), or as many of them as it has use
+// for; the second MoeArgs.
 struct Plan {
   int64_t grid[3] = {1, 1, 1};  // CTAs; any zero means that nothing is launched
   int threads = 0;              // per CTA
@@ -31,8 +34,8 @@ struct Plan {
   int64_t combine_ctas = 0;   // of kCombineThreads; 0: no such launch
   int operand_alignment = 1;  // x and w begin at multiples of so many bytes
   bool draws_tiles = false;   // its CTAs, from a queue (device/tile_queue.cuh)
-  int tile_queue = -1;        // of this launch, the entry's third parameter: the runtime sets it
-  TensorView w, x;  // of those arguments: with a rank, the entry's second parameter is TensorMaps
+  TileOrder order;            // its queue is set by the runtime, for each launch
+  TensorView w, x;            // of those arguments: with a rank, TensorMaps has their maps
 };
 
 // How a config covers the output, for the cost model.

@@ -18,7 +18,7 @@ std::string Definition(std::string_view name, std::string_view value) {
   return absl::StrFormat("-D%s=%s", name, value);
 }
 
-std::vector<std::string> Definitions(const Shape& shape, const Config& config,
+std::vector<std::string> Definitions(const Shape& shape, const Config& compiled,
                                      const ArgTypes& types) {
   const auto fuse = [&](std::string_view name, Fusions any_of) {
     return absl::StrFormat("-DFUSE_%s=%d", name, (shape.fusions & any_of) != 0 ? 1 : 0);
@@ -36,7 +36,7 @@ std::vector<std::string> Definitions(const Shape& shape, const Config& config,
       fuse("PREACT", kPreact),
       fuse("COMBINE", kCombine),
   };
-  for (const Config::Entry& entry : config.entries()) {
+  for (const Config::Entry& entry : compiled.entries()) {
     options.push_back(
         Definition(absl::AsciiStrToUpper(entry.first), absl::StrJoin(entry.second, ",")));
   }
@@ -135,10 +135,11 @@ std::string KnownFingerprint(const Family& family) {
 }  // namespace
 
 Source MakeSource(const Shape& shape, const Candidate& candidate, const ArgTypes& types) {
-  Source source = {.path = candidate.family->source,
-                   .options = Definitions(shape, candidate.config, types),
+  const Family& family = *candidate.family;
+  Source source = {.path = family.source,
+                   .options = Definitions(shape, CompiledPart(family, candidate.config), types),
                    .fingerprint = ""};
-  source.fingerprint = Sha256Hex(absl::StrFormat("%s\n%s\n%s", KnownFingerprint(*candidate.family),
+  source.fingerprint = Sha256Hex(absl::StrFormat("%s\n%s\n%s", KnownFingerprint(family),
                                                  source.path, absl::StrJoin(source.options, "\n")));
   return source;
 }

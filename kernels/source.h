@@ -35,8 +35,8 @@ struct Source {
   std::string fingerprint;           // hex SHA-256 of all embedded text it can reach + options
 };
 
-// The source of `candidate` for every problem of the op, dtypes and fusions in `shape`: its sizes
-// do not enter.
+// The source of `candidate` for every problem of the op, dtypes and fusions in `shape`: neither its
+// sizes nor the parameters that are given at launch enter.
 Source MakeSource(const Shape& shape, const Candidate& candidate, const ArgTypes& types = {});
 
 // The source of a text that is no family's: without options.

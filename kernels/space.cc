@@ -78,6 +78,15 @@ std::vector<Config> EnumerateLegal(const Family& family, const Problem& problem,
   }
 }
 
+Config CompiledPart(const Family& family, const Config& config) {
+  std::vector<Config::Entry> entries = config.entries();
+  for (const Parameter& parameter : family.space().parameters) {
+    if (!parameter.at_launch) continue;
+    std::erase_if(entries, [&](const Config::Entry& e) { return e.first == parameter.name; });
+  }
+  return Config(std::move(entries));
+}
+
 std::vector<Config> Neighbours(const Family& family, const Problem& problem, const Config& config,
                                const DeviceSpec& device) {
   std::vector<Config> neighbours;

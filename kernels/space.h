@@ -19,6 +19,7 @@ struct Parameter {
   std::string name;
   std::string meaning;                 // one line, with the unit
   std::vector<Config::Values> values;  // in ascending order
+  bool at_launch = false;  // given at launch: configs that differ in it alone share a kernel
 };
 
 struct Space {
@@ -35,6 +36,9 @@ bool IsLegal(const Family& family, const Problem& problem, const Config& config,
 // Every legal config, in the lexical order of the space's values.
 std::vector<Config> EnumerateLegal(const Family& family, const Problem& problem,
                                    const DeviceSpec& device);
+
+// What of a config its kernel is compiled for: all but the parameters that are given at launch.
+Config CompiledPart(const Family& family, const Config& config);
 
 // The legal configs that differ from `config` in one parameter, by one step of its values.
 std::vector<Config> Neighbours(const Family& family, const Problem& problem, const Config& config,

@@ -8,8 +8,8 @@
 
 namespace moetune {
 
-const LoadedKernel* KernelPool::FindLoaded(const Source& source) const {
-  const auto found = kernels_.find(source.fingerprint);
+const LoadedKernel* KernelPool::FindLoaded(const Key& key) const {
+  const auto found = kernels_.find(key);
   return found == kernels_.end() ? nullptr : found->second.get();
 }
 
@@ -39,18 +39,19 @@ absl::StatusOr<const LoadedKernel*> KernelPool::Get(const Problem& problem,
                                                     const Candidate& candidate,
                                                     std::string_view nvrtc_version) {
   const Source source = MakeSource(problem.shape, candidate, options_.arg_types);
+  const Key key = {source.fingerprint, candidate.config};
   {
     MutexLock lock(mutex_);
-    if (const LoadedKernel* kernel = FindLoaded(source)) return kernel;
+    if (const LoadedKernel* kernel = FindLoaded(key)) return kernel;
     RETURN_IF_ERROR(CheckRoom());
   }
   ASSIGN_OR_RETURN(const Cubin cubin, FindCubin(source, nvrtc_version));
 
   MutexLock lock(mutex_);
-  if (const LoadedKernel* kernel = FindLoaded(source)) return kernel;  // another thread was faster
+  if (const LoadedKernel* kernel = FindLoaded(key)) return kernel;  // another thread was faster
   RETURN_IF_ERROR(CheckRoom());
   ASSIGN_OR_RETURN(LoadedKernel loaded, LoadedKernel::Load(context_, cubin, candidate, problem));
-  auto& slot = kernels_[source.fingerprint];
+  auto& slot = kernels_[key];
   slot = std::make_unique<const LoadedKernel>(std::move(loaded));
   return slot.get();
 }

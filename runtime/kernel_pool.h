@@ -1,4 +1,4 @@
-// KernelPool: the kernels that a dispatcher has loaded, each once, until the end.
+// KernelPool: the kernels that a dispatcher has loaded, each config once, until the end.
 #ifndef MOETUNE_RUNTIME_KERNEL_POOL_H_
 #define MOETUNE_RUNTIME_KERNEL_POOL_H_
 
@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
@@ -40,14 +41,16 @@ class KernelPool {
  private:
   absl::StatusOr<Cubin> FindCubin(const Source& source, std::string_view nvrtc_version) const;
   absl::Status CheckRoom() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  const LoadedKernel* FindLoaded(const Source& source) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // By the fingerprint of what was compiled, into which sizes of a problem do not enter, and the
+  // config, of which what is given at launch does not.
+  using Key = std::pair<std::string, Config>;
+  const LoadedKernel* FindLoaded(const Key& key) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Context& context_;
   const CubinCache cache_;
   const KernelPoolOptions options_;
   mutable Mutex mutex_;
-  // By the fingerprint of what was compiled: sizes of a problem do not enter.
-  std::map<std::string, std::unique_ptr<const LoadedKernel>> kernels_ ABSL_GUARDED_BY(mutex_);
+  std::map<Key, std::unique_ptr<const LoadedKernel>> kernels_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace moetune

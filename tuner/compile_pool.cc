@@ -14,8 +14,7 @@ constexpr absl::Duration kStartLimit = absl::Seconds(30);
 constexpr absl::Duration kGlance = absl::Milliseconds(50);  // between looks at whether to stop
 
 std::string JobName(const Problem& problem, const Candidate& candidate, std::string_view arch) {
-  return absl::StrFormat("%s %s", arch,
-                         KernelName(problem.shape, candidate.family->name, candidate.config));
+  return absl::StrFormat("%s %s", arch, KernelName(problem.shape, candidate));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "kernels/registry.h"
 #include "kernels/status_macros.h"
 #include "tuner/foresight.h"
 #include "tuner/kernel_name.h"
@@ -86,7 +87,8 @@ std::map<std::string, PastSweep> FinishedSweeps(std::span<const Record> records,
   return sweeps;
 }
 
-// Of each kernel the first row that tells it counts; rows of other problems repeat it.
+// Of each kernel the first row that tells it counts; rows of other problems and of configs that
+// share it repeat it.
 CostRate CompileRate(std::span<const Record> records, int compute_capability, double assumed) {
   std::set<std::string> kernels;
   double sum = 0;
@@ -94,7 +96,9 @@ CostRate CompileRate(std::span<const Record> records, int compute_capability, do
     const auto* m = std::get_if<Measurement>(&record.row);
     if (m == nullptr || m->device.compute_capability != compute_capability) continue;
     if (m->compile_ms < kLeastCompileMs) continue;
-    if (!kernels.insert(KernelName(m->problem.shape, m->family, m->config)).second) continue;
+    const absl::StatusOr<const Family*> family = FindFamily(m->family);
+    if (!family.ok()) continue;
+    if (!kernels.insert(KernelName(m->problem.shape, {*family, m->config})).second) continue;
     sum += m->compile_ms / 1e3;
   }
   return Mean(sum, kernels.size(), kernels.size(), assumed);
@@ -159,7 +163,7 @@ absl::StatusOr<CostEstimate> EstimateCost(std::span<const Problem> problems,
       if (history.Find(problem, candidate) != nullptr || history.Failed(problem.shape, candidate)) {
         ++known;
       } else if (!history.CompiledBefore(problem, candidate)) {
-        kernels.insert(KernelName(problem.shape, candidate.family->name, candidate.config));
+        kernels.insert(KernelName(problem.shape, candidate));
       }
     }
     cost.candidates += candidates.size();

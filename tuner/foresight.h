@@ -23,7 +23,7 @@ void ExpectDefaults(std::span<const Problem> problems, const SweepOptions& optio
                     const Evaluator& evaluator, SweepHistory& history);
 
 // What a sweep may try of a problem, in the cost model's order: of the families that its options
-// allow the first choice, which is its default, and what else they allow. Kernels that have failed
+// allow the first choice, which is its default, and what else they allow. Configs that have failed
 // are among them.
 std::vector<Candidate> CandidatesOf(const Problem& problem, const SweepOptions& options,
                                     const Evaluator& evaluator, const SweepHistory& history);

@@ -104,12 +104,13 @@ absl::Status GpuEvaluator::LoadProblem(const Problem& problem) {
 }
 
 absl::StatusOr<LoadedKernel*> GpuEvaluator::Load(const Candidate& candidate) {
-  const std::string kernel_name =
-      KernelName(problem_.shape, candidate.family->name, candidate.config);
-  // How much shared memory a kernel may take is set when it is loaded.
+  const std::string kernel_name = KernelName(problem_.shape, candidate);
+  // A loaded kernel has one config, and how much shared memory it may take is set when it is
+  // loaded.
   const auto name_with = [&](const KernelFacts& facts) {
     const Plan plan = candidate.family->plan(problem_, candidate.config, device(), facts);
-    return absl::StrFormat("%s %d", kernel_name, plan.dynamic_shared_bytes);
+    return absl::StrFormat("%s, %s, %d", kernel_name, candidate.config.Text(),
+                           plan.dynamic_shared_bytes);
   };
   if (const auto facts = facts_.find(kernel_name); facts != facts_.end()) {
     const auto found = kernels_.find(name_with(facts->second));

@@ -116,8 +116,8 @@ class GpuEvaluator {
   Verifier verifier_;
   std::unique_ptr<Timer> timer_;
   std::optional<ClockProbe> clock_;
-  std::map<std::string, LoadedKernel> kernels_;  // kept across problems
-  std::map<std::string, KernelFacts> facts_;     // of their cubins, by kernel
+  std::map<std::string, LoadedKernel> kernels_;  // of each config; kept across problems
+  std::map<std::string, KernelFacts> facts_;     // of their cubins, by KernelName
   Problem problem_;                              // the one loaded
   std::set<std::string> verified_;               // of it
   std::vector<double> best_us_;                  // of it, on each timed draw; 0: none known

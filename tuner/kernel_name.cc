@@ -4,9 +4,10 @@
 
 namespace moetune {
 
-std::string KernelName(const Shape& shape, std::string_view family, const Config& config) {
+std::string KernelName(const Shape& shape, const Candidate& candidate) {
   return absl::StrFormat("%s/%s/%s %s %s", OpName(shape.op), DtypesText(shape),
-                         FusionsText(shape.fusions), family, config.Text());
+                         FusionsText(shape.fusions), candidate.family->name,
+                         CompiledPart(*candidate.family, candidate.config).Text());
 }
 
 }  // namespace moetune

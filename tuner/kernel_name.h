@@ -1,16 +1,15 @@
-// The name of one compiled kernel: what problems of one op, dtypes and fusions share.
+// The name of one compiled kernel: what problems of one op, dtypes and fusions share, and configs
+// that differ in what is given at launch alone.
 #ifndef MOETUNE_TUNER_KERNEL_NAME_H_
 #define MOETUNE_TUNER_KERNEL_NAME_H_
 
 #include <string>
-#include <string_view>
 
-#include "kernels/config.h"
-#include "kernels/problem.h"
+#include "kernels/family.h"
 
 namespace moetune {
 
-std::string KernelName(const Shape& shape, std::string_view family, const Config& config);
+std::string KernelName(const Shape& shape, const Candidate& candidate);
 
 }  // namespace moetune
 

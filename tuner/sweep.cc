@@ -121,7 +121,7 @@ class ProblemSweep {
     if (!probed_[candidate]) run_.observer.OnTrial(measurement, /*from_store=*/true);
   }
 
-  // What the store holds beyond the steps of this search may win too; a kernel that has failed
+  // What the store holds beyond the steps of this search may win too; a config that has failed
   // since, in another problem, may not.
   void RecallOthers() {
     for (size_t i = 0; i < candidates_.size(); ++i) {
@@ -328,7 +328,7 @@ class ProblemSweep {
   std::vector<std::optional<double>> times_;  // of those that passed
   std::unique_ptr<SearchStrategy> strategy_;
   size_t trials_ = 0;         // candidates with an outcome, those from the store included
-  size_t failed_before_ = 0;  // candidates whose kernel failed in other problems: never tried
+  size_t failed_before_ = 0;  // candidates that failed in other problems: never tried
   bool measured_ = false;     // anything, in this run
 };
 

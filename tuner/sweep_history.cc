@@ -21,9 +21,14 @@ const Family* FamilyHere(const Row& row, const Evaluator& evaluator) {
 
 }  // namespace
 
-SweepHistory::Kernel SweepHistory::KernelOf(const Shape& shape, const Candidate& candidate) {
+SweepHistory::Kind SweepHistory::KindOf(const Shape& shape, const Candidate& candidate) {
   return {shape.op,        shape.dtype, shape.output, shape.fusions, candidate.family->name,
           candidate.config};
+}
+
+SweepHistory::Kind SweepHistory::KernelOf(const Shape& shape, const Candidate& candidate) {
+  const Family& family = *candidate.family;
+  return KindOf(shape, {&family, CompiledPart(family, candidate.config)});
 }
 
 SweepHistory::SweepHistory(std::span<const Record> records, const Evaluator& evaluator) {
@@ -52,14 +57,15 @@ void SweepHistory::Add(const Measurement& measurement) {
 
 void SweepHistory::Note(const Measurement& m, const Family& family, int64_t sequence) {
   KnownTrial& known = trials_[{m.problem, family.name, m.config}];
-  const Kernel kernel = KernelOf(m.problem.shape, {&family, m.config});
-  compiled_.try_emplace(kernel, sequence);
+  const Candidate candidate = {&family, m.config};
+  const Kind kind = KindOf(m.problem.shape, candidate);
+  compiled_.try_emplace(KernelOf(m.problem.shape, candidate), Compiled{m.problem, sequence});
   if (m.outcome != Outcome::kOk) {
     known = {.measurement = m};
-    failed_.insert(kernel);
+    failed_.insert(kind);
     return;
   }
-  failed_.erase(kernel);
+  failed_.erase(kind);
   if (m.effort == Effort::kShort) {
     known.short_us = m.time_us;
   } else if (m.effort != Effort::kFinal) {
@@ -74,7 +80,7 @@ void SweepHistory::Add(const Winner& winner) {
 
 bool SweepHistory::Failed(const Shape& shape, const Candidate& candidate) const {
   MutexLock lock(mutex_);
-  return failed_.contains(KernelOf(shape, candidate));
+  return failed_.contains(KindOf(shape, candidate));
 }
 
 bool SweepHistory::FailedElsewhere(const Problem& problem, const Candidate& candidate) const {
@@ -111,14 +117,16 @@ void SweepHistory::Expect(const Shape& shape, const Candidate& candidate) {
 
 bool SweepHistory::Knows(const Shape& shape, const Candidate& candidate) const {
   MutexLock lock(mutex_);
-  const Kernel kernel = KernelOf(shape, candidate);
+  const Kind kernel = KernelOf(shape, candidate);
   return compiled_.contains(kernel) || expected_.contains(kernel);
 }
 
 bool SweepHistory::CompiledBefore(const Problem& problem, const Candidate& candidate) const {
   MutexLock lock(mutex_);
   const auto found = compiled_.find(KernelOf(problem.shape, candidate));
-  return found != compiled_.end() && IsBefore(problem, found->second);
+  if (found == compiled_.end()) return false;
+  const auto& [first, sequence] = found->second;
+  return first != problem && IsBefore(problem, sequence);
 }
 
 std::vector<Candidate> SweepHistory::WinnersNear(const Problem& problem, size_t count) const {

@@ -39,8 +39,7 @@ class SweepHistory {
   void Add(const Measurement& measurement);
   void Add(const Winner& winner);
 
-  // True when this kernel (the candidate compiled for the shape's op, dtypes and fusions) failed,
-  // in whichever problem.
+  // True when this candidate failed for the shape's op, dtypes and fusions, in whichever problem.
   bool Failed(const Shape& shape, const Candidate& candidate) const;
 
   // True when it failed in other problems alone.
@@ -49,13 +48,14 @@ class SweepHistory {
   const KnownTrial* Find(const Problem& problem, const Candidate& candidate) const;
 
   // The winner that was chosen when all trials of the problem known from the store had been made;
-  // null when there is none, or its kernel has failed since.
+  // null when there is none, or it has failed since.
   const Winner* StandingWinner(const Problem& problem) const;
 
   // Says that the sweep will compile this kernel in any case.
   void Expect(const Shape& shape, const Candidate& candidate);
 
-  // True when this kernel was tried, in whichever problem, or is expected.
+  // True when this kernel was tried, in whichever problem and with whichever config that shares it,
+  // or is expected.
   bool Knows(const Shape& shape, const Candidate& candidate) const;
 
   // True when this kernel was compiled before the problem's first trial, so that it need not be
@@ -68,14 +68,20 @@ class SweepHistory {
   std::vector<Candidate> WinnersNear(const Problem& problem, size_t count) const;
 
  private:
-  // What one compiled kernel is made of, and one trial: a sweep asks for thousands between two
-  // trials, so these are no texts.
-  using Kernel = std::tuple<OpKind, Dtype, Dtype, Fusions, std::string_view, Config>;
+  // A candidate for all problems of an op, dtypes and fusions, the same of what is compiled for it,
+  // and one trial: a sweep asks for thousands between two trials, so these are no texts.
+  using Kind = std::tuple<OpKind, Dtype, Dtype, Fusions, std::string_view, Config>;
   using TrialKey = std::tuple<Problem, std::string_view, Config>;
-  static Kernel KernelOf(const Shape& shape, const Candidate& candidate);
+  static Kind KindOf(const Shape& shape, const Candidate& candidate);
+  static Kind KernelOf(const Shape& shape, const Candidate& candidate);
 
   struct Chosen {
     Winner winner;
+    int64_t sequence = 0;
+  };
+  // The first row of a kernel.
+  struct Compiled {
+    Problem problem;
     int64_t sequence = 0;
   };
   // Rows of this run come after all others.
@@ -93,9 +99,9 @@ class SweepHistory {
 
   mutable Mutex mutex_;
   absl::node_hash_map<TrialKey, KnownTrial> trials_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_set<Kernel> failed_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<Kernel, int64_t> compiled_ ABSL_GUARDED_BY(mutex_);  // its first row
-  absl::flat_hash_set<Kernel> expected_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_set<Kind> failed_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<Kind, Compiled> compiled_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_set<Kind> expected_ ABSL_GUARDED_BY(mutex_);
   // Measured ones of all devices, the newest last.
   std::vector<Chosen> past_winners_ ABSL_GUARDED_BY(mutex_);
 };

@@ -20,7 +20,7 @@ constexpr absl::Duration kStartLimit = absl::Seconds(60);  // a driver may take 
 constexpr int kMaxFruitless = 3;
 
 std::string NameOf(const Problem& problem, const Candidate& candidate) {
-  return KernelName(problem.shape, candidate.family->name, candidate.config);
+  return KernelName(problem.shape, candidate);
 }
 
 // To verify these candidates: theirs, and the one that these are verified against.

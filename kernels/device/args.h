@@ -1,4 +1,4 @@
-// The argument struct of every kernel: read by the host compilers and by NVRTC, so it uses only
+// The arguments of every kernel: read by the host compilers and by NVRTC, so it uses only
 // built-in types. Pointers are device addresses; unused ones are null.
 #ifndef MOETUNE_KERNELS_DEVICE_ARGS_H_
 #define MOETUNE_KERNELS_DEVICE_ARGS_H_
@@ -24,6 +24,13 @@ struct MoeArgs {
   long long top_k;
   long long n;
   long long k;
+};
+
+// In which order a launch makes its tiles, and which CTA makes which: no result depends on it.
+struct TileOrder {
+  int queue = -1;   // that free CTAs draw tiles from (tile_queue.cuh); negative: none does
+  int group_m = 1;  // row tiles of an expert that are walked together, m first
+  int sort = 0;     // 1: tiles of most tokens first
 };
 
 // How TMA reads a tensor: the driver's opaque CUtensorMap.

@@ -34,7 +34,6 @@ struct TokenTile {
   int first_row;
   int rows;
   int tile_n;
-  bool only;  // no other tile reads this block of W
 };
 
 // Experts whose tiles can be sorted: all pairs of them are compared in every CTA.
@@ -45,7 +44,7 @@ struct TileGrid {
   int tiles_n;   // blocks of W
   int capacity;  // most tokens of a CTA's tile
   int cluster;   // CTAs that share a block of W and split the tokens
-  bool along_n;  // tiles of the same tokens follow each other, else those of the same block of W
+  int group_m;   // row tiles of an expert that are walked together, m first
 };
 
 // Tile `index` of an expert, as far as CTA `rank` of a cluster makes it.
@@ -53,12 +52,11 @@ MOE_CONSTEXPR TokenTile TileOfTokens(const ExpertTiles& entry, int index, const 
                                      int rank) {
   const TokenSplit split = SplitTokens(entry.rows, grid.capacity * grid.cluster, 8 * grid.cluster);
   const int share = split.tokens / grid.cluster;
-  const int tile_m = grid.along_n ? index / grid.tiles_n : index % split.tiles;
-  const int begin = tile_m * split.tokens + rank * share;
+  const TileIndex at = Raster(index, split.tiles, grid.tiles_n, grid.group_m);
+  const int begin = at.m * split.tokens + rank * share;
   const int left = entry.rows - begin;
   const int rows = left < 0 ? 0 : left < share ? left : share;
-  return {entry.expert, entry.first_row + begin, rows,
-          grid.along_n ? index % grid.tiles_n : index / split.tiles, split.tiles == 1};
+  return {entry.expert, entry.first_row + begin, rows, at.n};
 }
 
 #ifdef __CUDACC__
@@ -152,9 +150,10 @@ __device__ __forceinline__ void SortExperts(int experts, const TileGrid& grid, E
 
 // Makes the table of `experts` entries in shared memory; with `sort` the tiles of most tokens come
 // first. Called by all threads of the CTA; ends with a barrier.
-template <int threads, bool sort, typename Count>
+template <int threads, typename Count>
 __device__ __forceinline__ void MakeExpertTable(const Count* row_counts, int experts,
-                                                const TileGrid& grid, ExpertTiles* table) {
+                                                const TileGrid& grid, bool sort,
+                                                ExpertTiles* table) {
   if (threadIdx.x < 32) {
     int rows_before = 0;
     int tiles_before = 0;
@@ -163,7 +162,7 @@ __device__ __forceinline__ void MakeExpertTable(const Count* row_counts, int exp
     }
   }
   __syncthreads();
-  if constexpr (sort) {
+  if (sort) {
     SortExperts<threads>(experts, grid, table);
     __syncthreads();
   }

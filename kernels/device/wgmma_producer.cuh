@@ -92,11 +92,12 @@ class Gatherer {
 
 // Whether the L2 should let go of a tile's W first: where no other tile reads it, so that what was
 // in the L2 stays. Not past a few times its size, where the hint slows the reads by 3 to 5 %. (So
-// would naming the default, evict_normal, in a policy: by 10 to 25 % on an H200.)
-__device__ __forceinline__ bool LeavesFirst(const MoeArgs& args, const TokenTile& tile) {
+// would naming the default, evict_normal, in a policy: by 10 to 25 % on an H200.) `walk` has found
+// the tile.
+__device__ __forceinline__ bool LeavesFirst(const MoeArgs& args, const Walk& walk) {
   constexpr long long kFewBytes = 256ll << 20;
   const long long experts = args.rows < args.experts ? args.rows : args.experts;
-  return BLOCK_M <= 64 && tile.only && experts * args.n * args.k * 2 <= kFewBytes;
+  return BLOCK_M <= 64 && walk.IsOnly() && experts * args.n * args.k * 2 <= kFewBytes;
 }
 
 // A CTA draws its next tile late, so that all end together, but soon enough for the answer to be
@@ -113,7 +114,7 @@ __device__ __forceinline__ void FillStages(const MoeArgs& args, const TensorMaps
   Gatherer gatherer;
   if (FUSE_GATHER) gatherer.Begin(args, tile);
   const int bytes_x = FUSE_GATHER ? 0 : BoxesX(tile) * kBoxRowsX * BLOCK_K * 2;
-  const bool leaves_first = LeavesFirst(args, tile);
+  const bool leaves_first = walk != nullptr && LeavesFirst(args, *walk);
   const int steps = static_cast<int>((args.k + BLOCK_K - 1) / BLOCK_K);
   const int k_of_draw =
       kDrawsLate && steps > kStepsAfterDraw ? (steps - kStepsAfterDraw) * BLOCK_K : 0;
@@ -138,11 +139,11 @@ __device__ __forceinline__ void FillStages(const MoeArgs& args, const TensorMaps
 
 // Warp 0 finds the tiles and hands them to the others.
 __device__ __forceinline__ void Produce(const MoeArgs& args, const TensorMaps& maps,
-                                        const Shared& shared, int rank, int queue) {
+                                        const Shared& shared, int rank, const TileOrder& order) {
   Ring ring;
   if (threadIdx.x < 32) {
     const bool leader = ElectOne();
-    Walk walk(args, shared, rank, queue);
+    Walk walk(args, order, shared, rank);
     TokenTile tile;
     for (int turn = 0;; ++turn) {
       const bool found = walk.Find(tile);

@@ -109,8 +109,8 @@ struct Ring {
   }
 };
 
-__device__ __forceinline__ TileGrid GridOf(const MoeArgs& args) {
-  return {static_cast<int>(CeilDiv(args.n, BLOCK_N)), BLOCK_M, CLUSTER, ALONG_N != 0};
+__device__ __forceinline__ TileGrid GridOf(const MoeArgs& args, const TileOrder& order) {
+  return {static_cast<int>(CeilDiv(args.n, BLOCK_N)), BLOCK_M, CLUSTER, order.group_m};
 }
 
 }  // namespace moetune

@@ -7,20 +7,18 @@
 
 namespace moetune {
 
-// Wide tiles differ much in their work, so a free CTA draws its next one; narrow ones wait for
-// memory all alike. A cluster keeps step with the others that read the same W.
-constexpr bool kDrawsTiles = CLUSTER == 1 && BLOCK_M > 32;
-
-// The tiles of this CTA's cluster in order. By warp 0.
+// The tiles of this CTA's cluster in order. By warp 0. A cluster is never given a queue: its CTAs
+// would have to agree on what was drawn.
 class Walk {
  public:
-  __device__ __forceinline__ Walk(const MoeArgs& args, const Shared& shared, int rank, int queue)
-      : table_(shared.table),
-        experts_(static_cast<int>(args.experts)),
-        cursor_(table_, experts_),
-        grid_(GridOf(args)),
+  // `args` and `order` are the kernel's: read when they are needed, they take no registers.
+  __device__ __forceinline__ Walk(const MoeArgs& args, const TileOrder& order, const Shared& shared,
+                                  int rank)
+      : args_(args),
+        order_(order),
+        table_(shared.table),
+        cursor_(table_, static_cast<int>(args.experts)),
         rank_(rank),
-        drawer_(queue),
         tile_(static_cast<int>(blockIdx.x) / CLUSTER) {}
 
   // False past the last tile, whose rows are negative.
@@ -29,32 +27,36 @@ class Walk {
     int index;
     tile.rows = -1;
     if (!cursor_.Find(tile_, entry, index)) return false;
-    tile = TileOfTokens(entry, index, grid_, rank_);
+    tile = TileOfTokens(entry, index, GridOf(args_, order_), rank_);
+    only_ = entry.rows <= BLOCK_M * CLUSTER;
     return true;
   }
 
+  // Whether no other tile reads the rows of W of the one found.
+  __device__ __forceinline__ bool IsOnly() const { return only_; }
+
   // Near the end of a tile, once for each.
   __device__ __forceinline__ void Draw() {
-    if (kDrawsTiles && threadIdx.x == 0) drawer_.Draw(tile_);
+    if (CLUSTER == 1 && threadIdx.x == 0) TileDrawer(order_.queue).Draw(tile_);
   }
 
   __device__ __forceinline__ void Advance() {
-    if constexpr (kDrawsTiles) {
-      if (threadIdx.x == 0) tile_ = drawer_.Next(tile_, table_[experts_ - 1].tiles_end);
-      tile_ = __shfl_sync(0xffffffffu, tile_, 0);
+    if constexpr (CLUSTER == 1) {
+      const int drawn = __shfl_sync(0xffffffffu, tile_, 0);
+      tile_ = TileDrawer(order_.queue).Next(drawn, table_[args_.experts - 1].tiles_end);
     } else {
       tile_ += static_cast<int>(gridDim.x) / CLUSTER;
     }
   }
 
  private:
+  const MoeArgs& args_;
+  const TileOrder& order_;
   const ExpertTiles* table_;
-  int experts_;
   TableCursor cursor_;
-  TileGrid grid_;
   int rank_;
-  TileDrawer drawer_;
   int tile_;
+  bool only_ = false;
 };
 
 }  // namespace moetune

@@ -17,7 +17,7 @@ const Space& Sm80MmaSpace() {
       {"block_k", "columns of k per stage", {{32}, {64}}},
       {"block_m", "tokens per tile", {{8}, {16}, {32}, {64}, {128}}},
       {"block_n", "rows of W per tile", {{64}, {128}, {256}}},
-      {"group_m", "row tiles walked together, m first", {{1}, {8}}},
+      {"group_m", "row tiles walked together, m first", {{1}, {8}}, /*at_launch=*/true},
       {"skip_tail", "1: leave out fragments past an expert's last row", {{0}, {1}}},
       {"stages", "of the pipeline", {{3}, {4}, {5}, {6}}},
       {"swap_ab", "1: W fills the 16-row side of the mma, tokens the 8-column side", {{0}, {1}}},
@@ -117,6 +117,7 @@ Plan MakePlan(const Problem& problem, const Config& config, const DeviceSpec& de
   plan.threads = static_cast<int>(p.threads());
   plan.dynamic_shared_bytes = p.shared_bytes();
   plan.operand_alignment = 16;
+  plan.order.group_m = static_cast<int>(p.group_m);
   const int resident =
       facts.resident_ctas > 0 ? facts.resident_ctas : ResidentCtas(device, plan, facts.registers);
   const int64_t tiles =

@@ -13,7 +13,8 @@
 // fragment of tokens is 8 wide, for experts of few tokens. The order of k is the same in every
 // config.
 //
-// Parameters: BLOCK_M, BLOCK_N, BLOCK_K, WARPS_M, WARPS_N, STAGES, GROUP_M, SWAP_AB, SKIP_TAIL.
+// Parameters: BLOCK_M, BLOCK_N, BLOCK_K, WARPS_M, WARPS_N, STAGES, SWAP_AB, SKIP_TAIL; the order of
+// tiles comes with the launch (TileOrder).
 // From the problem: OPERAND, OUTPUT, INDEX, WEIGHT, FUSE_*.
 #include "kernels/device/args.h"
 #include "kernels/device/combine.cuh"
@@ -213,18 +214,19 @@ __device__ __forceinline__ void MultiplyStage(Accumulators& accumulators, unsign
 // The CTA's tiles in order.
 struct Walk {
   TileCursor<INDEX> cursor;
+  const TileOrder& order;
   int tile = static_cast<int>(blockIdx.x);
   RowTile rows = {};
   int first_n = 0;
 
-  __device__ __forceinline__ explicit Walk(const MoeArgs& args)
+  __device__ __forceinline__ Walk(const MoeArgs& args, const TileOrder& tile_order)
       : cursor(static_cast<const INDEX*>(args.row_counts), static_cast<int>(args.experts),
-               static_cast<int>(CeilDiv(OutputColumns<FUSE_SWIGLU>(args), kTileColumns)), BLOCK_M) {
-  }
+               static_cast<int>(CeilDiv(OutputColumns<FUSE_SWIGLU>(args), kTileColumns)), BLOCK_M),
+        order(tile_order) {}
 
   __device__ __forceinline__ bool Next() {
     int tile_n;
-    if (!cursor.Find(tile, GROUP_M, rows, tile_n)) return false;
+    if (!cursor.Find(tile, order.group_m, rows, tile_n)) return false;
     first_n = tile_n * kTileColumns;
     tile += static_cast<int>(gridDim.x);
     return true;
@@ -234,8 +236,8 @@ struct Walk {
 // Keeps the pipeline full: one stage a call, over the ends of tiles.
 class Producer {
  public:
-  __device__ __forceinline__ Producer(const MoeArgs& args, unsigned stages)
-      : walk_(args), loader_(args), k_(static_cast<int>(args.k)), stages_(stages) {
+  __device__ __forceinline__ Producer(const MoeArgs& args, const TileOrder& order, unsigned stages)
+      : walk_(args, order), loader_(args), k_(static_cast<int>(args.k)), stages_(stages) {
     BeginTile();
   }
 
@@ -269,10 +271,11 @@ class Producer {
 // A warp of the CTA, which loads and multiplies.
 class Worker {
  public:
-  __device__ __forceinline__ Worker(const MoeArgs& args, unsigned stages)
+  __device__ __forceinline__ Worker(const MoeArgs& args, const TileOrder& order, unsigned stages)
       : args_(args),
+        order_(order),
         stages_(stages),
-        producer_(args, stages),
+        producer_(args, order, stages),
         warp_m_(static_cast<int>(threadIdx.x) / 32 / WARPS_N),
         warp_n_(static_cast<int>(threadIdx.x) / 32 % WARPS_N),
         fragments_(warp_m_, warp_n_) {}
@@ -280,7 +283,7 @@ class Worker {
   __device__ __forceinline__ void Run() {
 #pragma unroll
     for (int stage = 0; stage < STAGES - 1; ++stage) producer_.Advance();
-    Walk walk(args_);
+    Walk walk(args_, order_);
     Accumulators accumulators;
     while (walk.Next()) {
       accumulators.Clear();
@@ -316,6 +319,7 @@ class Worker {
   }
 
   const MoeArgs& args_;
+  const TileOrder& order_;
   unsigned stages_;
   Producer producer_;
   int warp_m_;
@@ -328,6 +332,7 @@ class Worker {
 
 // One CTA an SM is asked for: where it is free, the compiler spills to let in more of them.
 extern "C" __global__ void __launch_bounds__(moetune::kThreads, 1)
-    moe_kernel(const __grid_constant__ moetune::MoeArgs args) {
-  moetune::Worker(args, moetune::DynamicSharedMemory()).Run();
+    moe_kernel(const __grid_constant__ moetune::MoeArgs args,
+               const __grid_constant__ moetune::TileOrder order) {
+  moetune::Worker(args, order, moetune::DynamicSharedMemory()).Run();
 }

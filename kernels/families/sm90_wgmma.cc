@@ -15,9 +15,6 @@ namespace {
 
 const Space& Sm90WgmmaSpace() {
   static const Space space = {{
-      {"along_n",
-       "1: an expert's tiles of the same tokens follow each other, 0: those of the same W",
-       {{0}, {1}}},
       {"block_k", "columns of k per stage", {{64}, {128}, {256}}},
       {"block_m",
        "most tokens per tile of a CTA",
@@ -25,8 +22,9 @@ const Space& Sm90WgmmaSpace() {
       {"block_n", "rows of W per tile", {{64}, {128}, {192}, {256}}},
       {"cluster", "CTAs that share rows of W, half of the tokens each", {{1}, {2}}},
       {"consumers", "warpgroups that multiply", {{2}, {3}}},
+      {"group_m", "row tiles walked together, m first", {{1}, {16}}, /*at_launch=*/true},
       {"pingpong", "1: consumers take turns at tiles, 0: they share each", {{0}, {1}}},
-      {"sort", "1: tiles of most tokens first", {{0}, {1}}},
+      {"sort", "1: tiles of most tokens first", {{0}, {1}}, /*at_launch=*/true},
       {"stages", "of the pipeline", {{3}, {4}, {5}, {6}, {7}, {8}}},
       {"tail_step", "tokens between the widths that a tile is made in", {{8}, {16}}},
   }};
@@ -35,15 +33,15 @@ const Space& Sm90WgmmaSpace() {
 
 // The config, and the sizes that the device half (device/wgmma_tile.cuh) makes of it.
 struct Parameters {
-  int64_t along_n, block_k, block_m, block_n, cluster, consumers, pingpong, sort, stages, tail_step;
+  int64_t block_k, block_m, block_n, cluster, consumers, group_m, pingpong, sort, stages, tail_step;
 
   explicit Parameters(const Config& config)
-      : along_n(config.Get("along_n")),
-        block_k(config.Get("block_k")),
+      : block_k(config.Get("block_k")),
         block_m(config.Get("block_m")),
         block_n(config.Get("block_n")),
         cluster(config.Get("cluster", 1)),
         consumers(config.Get("consumers", 1)),
+        group_m(config.Get("group_m", 1)),
         pingpong(config.Get("pingpong")),
         sort(config.Get("sort")),
         stages(config.Get("stages")),
@@ -53,7 +51,8 @@ struct Parameters {
   int64_t groups() const { return pingpong != 0 ? 1 : consumers; }  // that share a tile
   int64_t blocks() const { return block_n / (64 * groups()); }      // of 64 rows of W, of a group
   int64_t accumulators() const { return blocks() * block_m / 2; }   // a thread
-  // As kDrawsTiles of device/wgmma_walk.cuh.
+  // Wide tiles differ much in their work, so a free CTA draws its next one; narrow ones wait for
+  // memory all alike. A cluster keeps step with the others that read the same W.
   bool draws_tiles() const { return cluster == 1 && block_m > 32; }
   int64_t stage_bytes() const { return (block_m + block_n) * block_k * 2; }
 
@@ -98,18 +97,19 @@ absl::Status CheckKernel(const Parameters& p, const Shape& shape, const DeviceSp
     return Illegal(absl::StrFormat("block_n %d is no multiple of 64 for each of %d warpgroups",
                                    p.block_n, p.groups()));
   }
-  // fp32 outputs are stored element by element, which takes registers for the addresses.
-  const int64_t most = p.consumers == 3 || shape.output == Dtype::kFp32 ? 96 : 192;
+  // fp32 outputs are stored element by element, which takes registers for the addresses: the more
+  // where gate and up are stored too.
+  const bool fp32 = shape.output == Dtype::kFp32;
+  const int64_t most = fp32 && shape.Has(kPreact) ? 80 : fp32 || p.consumers == 3 ? 96 : 192;
   if (p.accumulators() > most) {
     return Illegal(
         absl::StrFormat("%d accumulators a thread; with %d consumers and %s output at "
                         "most %d",
                         p.accumulators(), p.consumers, DtypeName(shape.output), most));
   }
-  if (p.accumulators() > 160 && p.draws_tiles()) {  // found by compiling them all
-    if (shape.Has(kGather) && p.along_n != 0) return Illegal("the gatherer's registers spill");
-    const bool scatters = shape.Has(kScatter) || shape.Has(kCombine);
-    if (scatters && p.pingpong != 0) return Illegal("registers of a consumer spill");
+  const bool scatters = shape.Has(kScatter) || shape.Has(kCombine);
+  if (scatters && p.accumulators() > 160 && p.cluster == 1 && p.pingpong != 0) {
+    return Illegal("registers of a consumer spill");  // found by compiling them all
   }
   const int64_t bytes = p.SharedBytes(shape, p.stages);
   if (bytes > device.shared_bytes_per_block) {
@@ -184,6 +184,7 @@ Plan MakePlan(const Problem& problem, const Config& config, const DeviceSpec& de
   plan.dynamic_shared_bytes = p.SharedBytes(shape, p.stages);
   plan.operand_alignment = 16;
   plan.draws_tiles = p.draws_tiles();
+  plan.order = {.group_m = static_cast<int>(p.group_m), .sort = static_cast<int>(p.sort)};
   const int64_t clusters = std::min(MostTiles(problem, p), device.sm_count / p.cluster);
   plan.grid[0] = clusters * p.cluster;
   if (shape.Has(kCombine)) plan.combine_ctas = CombineCtas(problem.tokens, shape.n);
@@ -207,7 +208,7 @@ Tile TileOf(const Config& config) {
           .run_k = p.block_k,
           .copied_aside = true,
           .stored_aside = p.pingpong != 0,
-          .along_n = p.along_n != 0,
+          .along_n = p.group_m == 1,
           .sorted = p.sort != 0};
 }
 

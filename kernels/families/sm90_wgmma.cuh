@@ -10,8 +10,8 @@
 //   PINGPONG 1   consumers take turns: one stores its tile while the other multiplies the next
 //   CLUSTER 2    two CTAs work on the same rows of W, on half of the tokens each, and each reads
 //                half of W for both
-//   SORT 1       tiles of most tokens come first
-//   ALONG_N 1    an expert's tiles of the same tokens follow each other, else those of the same W
+//
+// The order of tiles comes with the launch (TileOrder).
 //
 // A stage's life: empty -> the producer starts its copies -> full, once TMA's bytes have come and
 // with gather all copies of its threads -> consumers multiply -> each warp of theirs arrives at
@@ -199,7 +199,8 @@ class Consumer {
 
 extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(moetune::kThreads, 1)
     moe_kernel(const __grid_constant__ moetune::MoeArgs args,
-               const __grid_constant__ moetune::TensorMaps maps, int queue) {
+               const __grid_constant__ moetune::TileOrder order,
+               const __grid_constant__ moetune::TensorMaps maps) {
   using namespace moetune;
   const Shared shared;
   const int rank = CLUSTER > 1 ? ClusterRank() : 0;
@@ -214,12 +215,12 @@ extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(moe
     BarrierInitFence();
   }
   const int experts = static_cast<int>(args.experts);
-  MakeExpertTable<kThreads, SORT>(static_cast<const INDEX*>(args.row_counts), experts, GridOf(args),
-                                  shared.table);
+  MakeExpertTable<kThreads>(static_cast<const INDEX*>(args.row_counts), experts,
+                            GridOf(args, order), order.sort != 0, shared.table);
   if (CLUSTER > 1) ClusterSync();
   if (threadIdx.x < 128) {
     LowerRegisters<kProducerRegisters>();
-    Produce(args, maps, shared, rank, queue);
+    Produce(args, maps, shared, rank, order);
   } else {
     RaiseRegisters<kConsumerRegisters>();
     Consumer(args, shared).Run();

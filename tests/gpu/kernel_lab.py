@@ -29,8 +29,9 @@ import time
 from models import MODELS
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-DEFAULTS = {"along_n": 0, "block_k": 64, "block_m": 128, "block_n": 256, "cluster": 1, "consumers": 2, "pingpong": 0,
+DEFAULTS = {"block_k": 64, "block_m": 128, "block_n": 256, "cluster": 1, "consumers": 2, "group_m": 16, "pingpong": 0,
             "sort": 0, "tail_step": 16}
+AT_LAUNCH = ["group_m", "sort"]  # arguments of the launch: TileOrder has them
 FUSIONS = ["gather", "scatter", "scale", "swiglu", "preact", "combine"]
 GEMMS = {"gather": "gate_up", "plain": "gate_up", "plain@down": "down", "scatter": "down", "scatter+scale": "down"}
 SHARED_BYTES, SMS = 232448, 132
@@ -42,7 +43,7 @@ def shared_bytes(p, experts, stages):
     blocks = p["block_n"] // (64 * (1 if p["pingpong"] else p["consumers"]))
     return (stages * ((p["block_m"] + p["block_n"]) * p["block_k"] * 2 + 16)
             + p["consumers"] * 2 * min(p["block_m"], 16) * (128 * blocks + 16)
-            + 4 * (16 + 20) + p["consumers"] * p["block_m"] * 8 + experts * 16)
+            + 4 * (16 + 16) + p["consumers"] * p["block_m"] * 8 + experts * 16)
 
 
 def read_list(path):
@@ -78,7 +79,7 @@ def build(arguments):
         fused = {f"FUSE_{f.upper()}": int(f in problem["fusions"].split("+")) for f in FUSIONS}
         for variant in problem["variants"]:
             defines = {"OPERAND": "bf16", "OUTPUT": "bf16", "INDEX": "int", "WEIGHT": "fp32", **fused, **variant["ideas"],
-                       **{name.upper(): value for name, value in variant["parameters"].items()}}
+                       **{name.upper(): value for name, value in variant["parameters"].items() if name not in AT_LAUNCH}}
             options = [f"-D{name}={value}" for name, value in sorted(defines.items())]
             variant["cubin"] = hashlib.sha256(" ".join(options).encode()).hexdigest()[:16] + ".cubin"
             done = subprocess.run(["nvcc", "-std=c++17", "-cubin", "-gencode=arch=compute_90a,code=sm_90a", f"-I{ROOT}",
@@ -95,6 +96,10 @@ def build(arguments):
 class Args(ctypes.Structure):  # kernels/device/args.h
     _fields_ = ([(name, ctypes.c_void_p) for name in "x w y row_counts row_index scale preact workspace".split()]
                 + [(name, ctypes.c_longlong) for name in "tokens rows experts top_k n k".split()])
+
+
+class TileOrder(ctypes.Structure):  # kernels/device/args.h
+    _fields_ = [(name, ctypes.c_int) for name in "queue group_m sort".split()]
 
 
 class Lab:
@@ -162,10 +167,11 @@ class Lab:
         self.encode(maps, self.w, [k, n, self.sizes["experts"]], [2 * k, 2 * n * k], [64, p["block_n"] // cluster, 1])
         if not self.gather:
             self.encode(maps + 128, self.x, [k, self.rows], [2 * k], [64, min(p["block_m"], 16)])
-        queue = ctypes.c_int(0)  # all launches are on one stream
-        parameters = (ctypes.c_void_p * 3)(ctypes.addressof(args), maps, ctypes.addressof(queue))
+        # As Parameters::draws_tiles of families/sm90_wgmma.cc; all launches are on one stream.
+        order = TileOrder(queue=0 if cluster == 1 and p["block_m"] > 32 else -1, group_m=p["group_m"], sort=p["sort"])
+        parameters = (ctypes.c_void_p * 3)(ctypes.addressof(args), ctypes.addressof(order), maps)
 
-        def launch(_keep=(module, args, buffer, queue)):
+        def launch(_keep=(module, args, buffer, order)):
             self.check(self.cuda.cuLaunchKernel(function, grid, 1, 1, 128 * (1 + p["consumers"]), 1, 1, shared,
                                                 ctypes.c_void_p(self.torch.cuda.current_stream().cuda_stream), parameters,
                                                 None))

@@ -225,7 +225,7 @@ std::string Wgmma(int block_m, int block_n, int block_k, int stages, std::string
 TEST(EstimateUs, AMemoryBoundProblemPrefersDeepPipelines) {
   const auto us = [](int block_k, int stages) {
     return WgmmaUs(kMemoryBound, Wgmma(64, 128, block_k, stages,
-                                       "along_n=0 cluster=1 consumers=2 pingpong=0 sort=0"));
+                                       "group_m=16 cluster=1 consumers=2 pingpong=0 sort=0"));
   };
   EXPECT_LT(us(128, 4), us(64, 6));
   EXPECT_LT(us(64, 8), us(64, 4));
@@ -248,15 +248,15 @@ TEST(EstimateUs, AMemoryBoundProblemPrefersWholeCacheLines) {
 TEST(EstimateUs, AStoreBesideTheNextTileCostsNothing) {
   const std::string_view key = "forward/bf16/plain/e128/t16384x8/n2048/k768";
   const auto us = [&](int pingpong) {
-    return WgmmaUs(key, absl::StrFormat("along_n=0 block_k=64 block_m=160 block_n=128 cluster=2 "
+    return WgmmaUs(key, absl::StrFormat("group_m=16 block_k=64 block_m=160 block_n=128 cluster=2 "
                                         "consumers=2 pingpong=%d sort=0 stages=5 tail_step=16",
                                         pingpong));
   };
   EXPECT_LT(us(1), us(0));
 }
 
-constexpr std::string_view kTwoShare = "along_n=0 cluster=1 consumers=2 pingpong=0 sort=0";
-constexpr std::string_view kTakeTurns = "along_n=0 cluster=1 consumers=2 pingpong=1 sort=0";
+constexpr std::string_view kTwoShare = "group_m=16 cluster=1 consumers=2 pingpong=0 sort=0";
+constexpr std::string_view kTakeTurns = "group_m=16 cluster=1 consumers=2 pingpong=1 sort=0";
 constexpr std::string_view kManyTokens = "forward/bf16/gather/e128/t16384x8/n1536/k2048";
 
 TEST(EstimateUs, AMemoryBoundProblemPrefersTwoLinesOfARowAtATime) {
@@ -281,7 +281,7 @@ TEST(EstimateUs, OneTokenPrefersTilesForMostSmsButNoMore) {
 
 TEST(EstimateUs, ATileHoldsMostExperts) {
   const std::string_view key = "forward/bf16/gather/e128/t1024x8/n1536/k2048";
-  const std::string_view three = "along_n=0 cluster=1 consumers=3 pingpong=0 sort=0";
+  const std::string_view three = "group_m=16 cluster=1 consumers=3 pingpong=0 sort=0";
   EXPECT_LT(WgmmaUs(key, Wgmma(128, 192, 64, 5, three)), WgmmaUs(key, Wgmma(64, 192, 64, 6, three)))
       << "half of the experts' W is read twice: 225 and 237 µs on an H200";
 }
@@ -291,7 +291,7 @@ TEST(EstimateUs, WideTilesAreBoundByWhatGoesThroughSharedMemory) {
     return WgmmaUs(
         kManyTokens,
         Wgmma(block_m, block_n, 64, stages,
-              absl::StrFormat("along_n=0 cluster=2 pingpong=0 sort=0 consumers=%d", consumers)));
+              absl::StrFormat("group_m=16 cluster=2 pingpong=0 sort=0 consumers=%d", consumers)));
   };
   const double widest_us = us(192, 256, 3, 2);
   EXPECT_NEAR(us(192, 192, 4, 3) / widest_us, 1, 0.05);
@@ -302,7 +302,7 @@ TEST(EstimateUs, WideTilesAreBoundByWhatGoesThroughSharedMemory) {
 // Of wide tiles, as clusters of two or as CTAs of their own, which draw them.
 double UsOfClusters(std::string_view key, int cluster, int block_m, int block_n) {
   return WgmmaUs(key, Wgmma(block_m, block_n, 64, block_m * block_n > 192 * 192 ? 3 : 4,
-                            absl::StrFormat("along_n=0 cluster=%d consumers=%d pingpong=0 sort=0",
+                            absl::StrFormat("group_m=16 cluster=%d consumers=%d pingpong=0 sort=0",
                                             cluster, block_n == 192 ? 3 : 2)));
 }
 
@@ -326,7 +326,7 @@ TEST(EstimateUs, AClusterSharesTheReadsOfL2) {  // 4855 in place of 5132 µs on 
 TEST(EstimateUs, LargeTilesAreBestMadeFirst) {  // 1209 in place of 1300 µs on an H200
   const auto us = [](std::string_view sort) {
     const std::string others =
-        absl::StrFormat("along_n=0 cluster=2 consumers=2 pingpong=0 %s", sort);
+        absl::StrFormat("group_m=16 cluster=2 consumers=2 pingpong=0 %s", sort);
     return WgmmaUs(LargeTiles(4096), Wgmma(192, 256, 64, 3, others));
   };
   EXPECT_LT(us("sort=1"), us("sort=0"));
@@ -339,13 +339,13 @@ TEST(EstimateUs, ManyWideTilesComeNearTheFloor) {
 }
 
 TEST(EstimateUs, AnExpertLargerThanL2IsWalkedAlongItsTokens) {
-  const auto us = [](std::string_view key, std::string_view order) {
-    const std::string others = absl::StrFormat("%s cluster=1 consumers=3 pingpong=0 sort=0", order);
-    return WgmmaUs(key, Wgmma(192, 192, 64, 4, others));
+  const auto ratio = [](std::string_view key) {
+    const std::string others = " cluster=1 consumers=3 pingpong=0 sort=0";
+    return WgmmaUs(key, Wgmma(192, 192, 64, 4, "group_m=1" + others)) /
+           WgmmaUs(key, Wgmma(192, 192, 64, 4, "group_m=16" + others));
   };
-  const std::string_view large = "forward/bf16/gather/e8/t4096x2/n28672/k4096";
-  EXPECT_LT(1.05 * us(large, "along_n=0"), us(large, "along_n=1")) << "W is read for each tile";
-  EXPECT_EQ(us(kManyTokens, "along_n=0"), us(kManyTokens, "along_n=1")) << "L2 holds an expert";
+  EXPECT_GT(ratio("forward/bf16/gather/e8/t4096x2/n28672/k4096"), 1.05) << "W is read each time";
+  EXPECT_THAT(ratio(kManyTokens), testing::AllOf(testing::Gt(1), testing::Lt(1.02))) << "L2 has it";
 }
 
 TEST(DefaultCandidate, IsNarrowForFewTokensAndWideForMany) {
@@ -359,7 +359,7 @@ TEST(DefaultCandidate, IsNarrowForFewTokensAndWideForMany) {
     const Config many =
         DefaultCandidate(Parse("forward/bf16/gather/e16/t16384x1/n16384/k5120"), spec)->config;
     EXPECT_GE(many.Get("block_m") * many.Get("block_n"), 192 * 192) << device;
-    EXPECT_EQ(many.Get("along_n"), 0) << device;
+    EXPECT_GT(many.Get("group_m"), 1) << device;
     EXPECT_EQ(many.Get("sort"), 1) << "its large tiles end late on " << device;
   }
 }

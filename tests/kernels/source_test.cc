@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "kernels/registry.h"
+#include "kernels/space.h"
 
 namespace moetune {
 namespace {
@@ -97,6 +99,27 @@ TEST(MakeSource, SizesDoNotEnter) {
   EXPECT_EQ(MakeSource(large, AnyCandidate()).fingerprint,
             MakeSource({}, AnyCandidate()).fingerprint);
   EXPECT_EQ(MakeSource(large, AnyCandidate()).options, MakeSource({}, AnyCandidate()).options);
+}
+
+TEST(MakeSource, ConfigsThatDifferInWhatIsGivenAtLaunchAloneShareIt) {
+  const Problem problem = ParseProblem("forward/bf16/gather/e8/t4096x2/n4096/k4096").value();
+  const DeviceSpec device = FindKnownDevice("h200").value();
+  for (const Family* family : Families()) {
+    for (const Parameter& parameter : family->space().parameters) {
+      std::map<std::string, std::set<std::string>> of_rest;  // fingerprints
+      size_t configs = 0;
+      for (Config config : EnumerateLegal(*family, problem, device)) {
+        const std::string fingerprint = MakeSource(problem.shape, {family, config}).fingerprint;
+        config.Set(parameter.name, 0);
+        of_rest[config.Text()].insert(fingerprint);
+        ++configs;
+      }
+      size_t fingerprints = 0;
+      for (const auto& [rest, of_one] : of_rest) fingerprints += of_one.size();
+      EXPECT_EQ(fingerprints, parameter.at_launch ? of_rest.size() : configs)
+          << family->name << " " << parameter.name;
+    }
+  }
 }
 
 TEST(MakeSource, EveryVariantHasAFingerprintOfItsOwn) {

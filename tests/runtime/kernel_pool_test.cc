@@ -35,6 +35,18 @@ TEST(KernelPool, OtherFusionsOrConfigsAreOtherKernels) {
   EXPECT_EQ(gpu.cuda.loaded_modules(), 3);
 }
 
+TEST(KernelPool, ConfigsThatShareACubinAreLoadedEachWithItsOwn) {
+  FakeGpu gpu;
+  for (const int group_m : {1, 8, 1, 8}) {
+    const Candidate candidate = {FindFamily("sm80_mma").value(), MmaConfig(group_m)};
+    const auto kernel = gpu.pool.Get(SmallProblem(1), candidate, "");
+    ASSERT_TRUE(kernel.ok()) << kernel.status();
+    EXPECT_EQ((*kernel)->candidate(), candidate);
+  }
+  EXPECT_EQ(gpu.cuda.loaded_modules(), 2);
+  EXPECT_EQ(gpu.nvrtc.compiles(), 1);
+}
+
 TEST(KernelPool, TheCubinThatWasTimedServesAnotherNvrtc) {
   FakeGpu gpu({.nvrtc_major = 13, .nvrtc_minor = 1});
   const Source source = MakeSource(SmallProblem(1).shape, ReferenceCandidate());

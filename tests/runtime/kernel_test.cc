@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
 
 #include "kernels/cost_model.h"
@@ -201,12 +202,12 @@ TEST_F(KernelTest, MoreExpertsMayTakeMoreSharedMemory) {
   const Problem few = ProblemOf("forward/bf16/plain/e4/t8x1/n64/k64/softmax");
   const Problem many = ProblemOf("forward/bf16/plain/e500/t8x1/n64/k64/softmax");
   const Candidate candidate = {FindFamily("sm90_wgmma").value(),
-                               {{"along_n", 0},
-                                {"block_k", 64},
+                               {{"block_k", 64},
                                 {"block_m", 8},
                                 {"block_n", 64},
                                 {"cluster", 1},
                                 {"consumers", 2},
+                                {"group_m", 16},
                                 {"pingpong", 1},
                                 {"sort", 0},
                                 {"stages", 8},
@@ -222,6 +223,36 @@ TEST_F(KernelTest, MoreExpertsMayTakeMoreSharedMemory) {
   ASSERT_TRUE(run.ok()) << run.status();
   EXPECT_EQ(kernel->Launch(many, run->args(), stream_.get()), absl::OkStatus());
   EXPECT_EQ(run->CheckOutput(), absl::OkStatus());
+}
+
+TEST_F(KernelTest, WhatIsNotCompiledInComesWithTheLaunch) {
+  const Problem problem = ProblemOf("forward/bf16/plain/e2/t8x1/n64/k64/softmax");
+  const auto run = ForwardCase::Create(driver_, problem);
+  ASSERT_TRUE(run.ok()) << run.status();
+  for (const int group_m : {1, 8}) {
+    const Candidate candidate = {FindFamily("sm80_mma").value(), MmaConfig(group_m)};
+    const absl::StatusOr<LoadedKernel> kernel = Load(problem, {}, candidate);
+    ASSERT_TRUE(kernel.ok()) << kernel.status();
+    ASSERT_TRUE(kernel->Launch(problem, run->args(), stream_.get()).ok());
+    EXPECT_EQ(cuda_.launches().back().candidate, candidate);
+  }
+}
+
+TEST_F(KernelTest, OnlyAKernelThatDrawsItsTilesIsGivenAQueue) {
+  const Problem problem = ProblemOf("forward/bf16/plain/e2/t8x1/n64/k64/softmax");
+  const auto run = ForwardCase::Create(driver_, problem);
+  ASSERT_TRUE(run.ok()) << run.status();
+  const Family& wgmma = *FindFamily("sm90_wgmma").value();
+  std::set<bool> seen;
+  for (const Config& config : EnumerateLegal(wgmma, problem, context_.device())) {
+    const Plan plan = wgmma.plan(problem, config, context_.device(), {});
+    if (!seen.insert(plan.draws_tiles).second) continue;
+    const absl::StatusOr<LoadedKernel> kernel = Load(problem, {}, {&wgmma, config});
+    ASSERT_TRUE(kernel.ok()) << kernel.status();
+    ASSERT_TRUE(kernel->Launch(problem, run->args(), stream_.get()).ok());
+    EXPECT_EQ(cuda_.launches().back().order.queue >= 0, plan.draws_tiles) << config.Text();
+  }
+  EXPECT_EQ(seen.size(), 2u);
 }
 
 TEST_F(KernelTest, MoreSharedMemoryThanTheDeviceHasIsAnErrorThatNamesTheConfig) {

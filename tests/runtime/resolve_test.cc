@@ -96,7 +96,8 @@ TEST(Resolve, AWinnerThatDoesNotLoadFallsBackToo) {
 
 TEST(Resolve, ADefaultThatDoesNotLoadEitherGivesWayToTheNext) {
   const Candidate first = ModelsChoice();
-  FakeGpu gpu({.faults = {{FakeFaultKind::kLoadError, {"", first.config}}}});
+  const Config compiled = CompiledPart(*first.family, first.config);
+  FakeGpu gpu({.faults = {{FakeFaultKind::kLoadError, {"", compiled}}}});
   const auto source = SourceOf(WinnerOf(first));
   const auto point = ResolveOn(gpu, source.get());
   ASSERT_TRUE(point.ok()) << point.status();

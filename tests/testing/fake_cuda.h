@@ -47,6 +47,7 @@ class FakeCuda {
     Candidate candidate;
     Problem problem;
     int device = 0;
+    TileOrder order;
   };
   std::vector<Launched> launches() const;
   int loaded_modules() const;

@@ -65,12 +65,26 @@ int CheckPlan(const FakeModule& module, const Plan& plan, const DeviceSpec& devi
   return shared <= device.shared_bytes_per_block ? 0 : kLaunchOutOfResources;
 }
 
+// The module's kernel with the whole of its config: what is compiled, and what comes with the
+// launch.
+FakeKernel AsLaunched(const FakeModule& module, const TileOrder& order) {
+  FakeKernel kernel = module.kernel;
+  for (const Parameter& parameter : kernel.candidate.family->space().parameters) {
+    if (!parameter.at_launch) continue;
+    kernel.candidate.config.Set(parameter.name,
+                                parameter.name == "sort" ? order.sort : order.group_m);
+  }
+  return kernel;
+}
+
 // Takes its time on the device's clock, and the faults that show later.
-int StartLaunch(FakeContext& context, const FakeModule& module, const MoeArgs& args) {
+int StartLaunch(FakeContext& context, const FakeKernel& kernel, const MoeArgs& args,
+                const TileOrder& order) {
   const FakeScript& script = machine->script;
-  const FakeCuda::Launched launched = {.candidate = module.kernel.candidate,
-                                       .problem = ProblemOfLaunch(module.kernel, args),
-                                       .device = context.ordinal};
+  const FakeCuda::Launched launched = {.candidate = kernel.candidate,
+                                       .problem = ProblemOfLaunch(kernel, args),
+                                       .device = context.ordinal,
+                                       .order = order};
   machine->launches.push_back(launched);
   if (script.Find(FakeFaultKind::kCrash, launched.candidate) != nullptr) std::abort();
   if (script.Find(FakeFaultKind::kLaunchError, launched.candidate) != nullptr) {
@@ -86,8 +100,8 @@ int StartLaunch(FakeContext& context, const FakeModule& module, const MoeArgs& a
     context.busy_until = std::chrono::steady_clock::now() +
                          std::chrono::duration_cast<std::chrono::nanoseconds>(time);
   }
-  const std::string stray = FindStray(ArgumentRanges(module.kernel, args));
-  return Accept(context, stray.empty() ? CheckRouting(module.kernel, args) : stray);
+  const std::string stray = FindStray(ArgumentRanges(kernel, args));
+  return Accept(context, stray.empty() ? CheckRouting(kernel, args) : stray);
 }
 
 // Of kernels that are no candidate's: true when `function` is one, and `code` says how its launch
@@ -176,12 +190,11 @@ int Launch(CUfunc_st* function, const Plan& plan, const void* args, CUstream_st*
     if (module == nullptr) return machine->Misuse(kInvalidHandle, "a launch of no function");
     if (int bad_stream = CheckStream(context, stream)) return bad_stream;
     if (int bad_plan = CheckPlan(*module, plan, DeviceOf(context))) return bad_plan;
-    const int started =
-        IsCombine(function)
-            ? Accept(context, FindStray(CombineArgumentRanges(module->kernel, moe_args)))
-            : StartLaunch(context, *module, moe_args);
+    kernel = AsLaunched(*module, plan.order);
+    const int started = IsCombine(function)
+                            ? Accept(context, FindStray(CombineArgumentRanges(kernel, moe_args)))
+                            : StartLaunch(context, kernel, moe_args, plan.order);
     runs = started == 0 && !context.faulted;
-    kernel = module->kernel;
     return started;
   });
   // Not under the lock: launches of several threads run beside each other, as on a device.

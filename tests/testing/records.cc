@@ -24,6 +24,12 @@ Config ReferenceConfig(int64_t block_m) {
   return {{"block_k", 32}, {"block_m", block_m}, {"block_n", 64}, {"threads", 128}};
 }
 
+Config MmaConfig(int64_t group_m) {
+  return {{"block_k", 64},      {"block_m", 64},  {"block_n", 128},
+          {"group_m", group_m}, {"skip_tail", 0}, {"stages", 4},
+          {"swap_ab", 0},       {"warps_m", 2},   {"warps_n", 2}};
+}
+
 Environment FictionalEnvironment() {
   return {.driver = "600.10",
           .nvrtc = "13.0",

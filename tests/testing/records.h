@@ -22,6 +22,9 @@ Problem SmallProblem(int64_t tokens);
 // A config of family reference that is legal everywhere the family is; tiles of block_m rows.
 Config ReferenceConfig(int64_t block_m = 64);
 
+// One of family sm80_mma. Those of each group_m (1, 8) share a kernel.
+Config MmaConfig(int64_t group_m);
+
 Environment FictionalEnvironment();
 
 // Measured in FictionalEnvironment, family reference, twice as fast as its default.

@@ -51,6 +51,16 @@ TEST(CompilePool, AKernelIsCompiledOnceForAllProblemsOfItsKind) {
   EXPECT_NE(pool->Wait(TinyProblem(), kGood, "sm_80")->cubin_sha256, first->cubin_sha256);
 }
 
+TEST(CompilePool, AKernelIsCompiledOnceForAllConfigsThatShareIt) {
+  const FakeWorkers workers;
+  const auto pool = StartOn(workers);
+  const Family* family = FindFamily("sm80_mma").value();
+  const auto first = pool->Wait(TinyProblem(), {family, MmaConfig(1)}, kArch);
+  EXPECT_EQ(pool->WaitForAny(TinyProblem(), {{kGood, {family, MmaConfig(8)}}}, kArch), 1u);
+  const auto second = pool->Wait(TinyProblem(), {family, MmaConfig(8)}, kArch);
+  EXPECT_EQ(*first, *second) << "time included";
+}
+
 TEST(CompilePool, IdleProcessesCompileWhatNobodyWaitsFor) {
   const FakeWorkers workers;
   const auto pool = StartOn(workers);

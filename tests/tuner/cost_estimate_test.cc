@@ -2,7 +2,11 @@
 
 #include <gmock/gmock.h>
 
+#include <set>
+#include <string>
+
 #include "tests/tuner/sweep_fixture.h"
+#include "tuner/kernel_name.h"
 
 namespace moetune {
 namespace {
@@ -50,7 +54,9 @@ TEST_F(CostEstimateTest, WithoutPastSweepsItSaysThatItAssumes) {
 
 TEST_F(CostEstimateTest, AKernelIsCompiledOnceForAllProblems) {
   const CostEstimate one = Estimate({}, {problem_});
-  EXPECT_EQ(one.kernels, ranked_.size());
+  std::set<std::string> kernels;
+  for (const Candidate& candidate : ranked_) kernels.insert(KernelName(problem_.shape, candidate));
+  EXPECT_EQ(one.kernels, kernels.size());
   const CostEstimate two = Estimate({}, {problem_, problem_});
   EXPECT_EQ(two.trials, 2 * one.trials);
   EXPECT_EQ(two.kernels, one.kernels);
@@ -84,7 +90,7 @@ TEST_F(CostEstimateTest, OfKnownKernelsAloneTheOthersAreNoCandidates) {
   const std::vector<Record> records = store_->Scan(0).value().records;
   const CostEstimate cost = Estimate({.known = true}, {SmallProblem(65)}, records);
   EXPECT_GE(cost.candidates, 5u);
-  EXPECT_LE(cost.candidates, 6u) << "the five, and the default";
+  EXPECT_LE(cost.candidates, 6u * 4) << "those that share a kernel with the five, or the default";
   EXPECT_LE(cost.kernels, 1u);
 }
 

@@ -78,6 +78,19 @@ TEST(GpuEvaluator, AKernelOnceLoadedIsNotReadAgainForTheNextProblem) {
   EXPECT_EQ(trial->measurement.outcome, Outcome::kOk) << trial->measurement.error;
 }
 
+TEST(GpuEvaluator, ConfigsThatShareAKernelAreEachLaunchedAsTheyAre) {
+  const Candidate one = {FindFamily("sm80_mma").value(), MmaConfig(1)};
+  const Candidate other = {one.family, MmaConfig(8)};
+  Bench bench({.times = {{100, {"sm80_mma", {{"group_m", 1}}}}, {90, {"sm80_mma", {}}}}});
+  ASSERT_TRUE(bench.Measure({one, other, one}, Effort::kProbe, {kGood}).ok());
+  const double want_us[] = {100, 90, 100};
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(bench.OutcomeOf(i), Outcome::kOk) << bench.trials[i]->measurement.error;
+    EXPECT_NEAR(bench.trials[i]->measurement.time_us, want_us[i], 1);
+  }
+  EXPECT_EQ(bench.nvrtc.compiles(), 2) << "theirs, and the reference's";
+}
+
 TEST(GpuEvaluator, AProbeIsTheLeastOfThree) {
   Bench bench({.times = {{100, {}}}, .noise = 0.05});
   ASSERT_TRUE(bench.Measure({kGood}, Effort::kProbe).ok());

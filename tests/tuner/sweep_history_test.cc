@@ -112,6 +112,22 @@ TEST_F(SweepHistoryTest, AKernelThatFailedOnceHasFailedForEveryProblemOfItsKind)
   EXPECT_FALSE(history.Failed(kProblem.shape, kSecond));
 }
 
+TEST_F(SweepHistoryTest, AKernelIsKnownByEveryConfigThatSharesItButEachFailsByItself) {
+  const Candidate one = {FindFamily("sm80_mma").value(), MmaConfig(1)};
+  const Candidate other = {one.family, MmaConfig(8)};
+  Measurement failed = Trial(one, Effort::kProbe, Outcome::kWrongResult);
+  failed.family = one.family->name;
+  SweepHistory history = Of({});
+  history.Add(failed);
+  for (const Candidate& candidate : {one, other}) {
+    EXPECT_TRUE(history.Knows(kProblem.shape, candidate));
+    EXPECT_TRUE(history.CompiledBefore(SmallProblem(65), candidate));
+    EXPECT_FALSE(history.CompiledBefore(kProblem, candidate)) << "for this one itself";
+  }
+  EXPECT_TRUE(history.Failed(kProblem.shape, one));
+  EXPECT_FALSE(history.Failed(kProblem.shape, other));
+}
+
 TEST_F(SweepHistoryTest, TheShortTimeStandsBesideTheProbe) {
   Measurement shorter = Trial(kCandidate, Effort::kShort);
   shorter.time_us = 40;

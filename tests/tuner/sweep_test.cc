@@ -30,13 +30,6 @@ TEST_F(SweepTest, AmongChosenFamiliesTheDefaultIsOneOfTheirsToo) {
   EXPECT_EQ(winners[0].default_config, best->config);
 }
 
-TEST_F(SweepTest, AmongChosenFamiliesWithKnownConfigsAloneTheirDefaultIsTried) {
-  const Family* chosen = FindFamily("reference").value();
-  Run({problem_}, {.families = {chosen}, .known = true});
-  const auto best = std::ranges::find(ranked_, chosen, &Candidate::family);
-  EXPECT_EQ(evaluator_.Measured(Effort::kProbe), std::vector<Candidate>{*best});
-}
-
 TEST_F(SweepTest, AWinnerAmongOtherFamiliesDoesNotStand) {
   const Family* chosen = FindFamily("reference").value();
   Run({problem_});
@@ -45,31 +38,6 @@ TEST_F(SweepTest, AWinnerAmongOtherFamiliesDoesNotStand) {
   EXPECT_NE(winners[0].default_family, chosen->name);
   Run({problem_});
   EXPECT_EQ(recorder_.winners_recalled, 1) << "the last run alone finds the winner of its like";
-}
-
-TEST_F(SweepTest, WithKnownConfigsAloneNoOtherIsTriedButTheDefault) {
-  Run({problem_}, {.strategy = "random", .budget = 7});
-  const std::vector<Candidate> known = evaluator_.Measured(Effort::kProbe);
-  const Problem next = SmallProblem(65);
-  Run({next}, {.known = true});
-  const Candidate standard = *DefaultCandidate(next, evaluator_.device());
-  const std::vector<Candidate> probed = evaluator_.Measured(Effort::kProbe);
-  EXPECT_GE(probed.size(), known.size());
-  for (const Candidate& candidate : probed) {
-    EXPECT_TRUE(candidate == standard || std::ranges::find(known, candidate) != known.end())
-        << candidate.config.Text();
-  }
-}
-
-TEST_F(SweepTest, WithKnownConfigsAloneASecondRunFindsNothingToDo) {
-  const std::vector<Problem> problems = {SmallProblem(1), SmallProblem(8192)};
-  const auto standard = [&](size_t i) { return *DefaultCandidate(problems[i], evaluator_.spec); };
-  ASSERT_NE(standard(0), standard(1));
-  Run(problems, {.known = true});
-  EXPECT_EQ(recorder_.planned, (std::vector<size_t>{2, 2})) << "either tries both defaults";
-  Run(problems, {.known = true});
-  EXPECT_EQ(recorder_.measured, 0);
-  EXPECT_EQ(recorder_.winners_recalled, 2);
 }
 
 TEST_F(SweepTest, FindsTheFastestOfAllConfigs) {

@@ -48,7 +48,6 @@ struct Launch {
 };
 
 // How often each (row, column tile) is made, over all CTAs of persistent clusters.
-template <bool sort>
 std::map<std::pair<int, int>, int> Visit(const std::vector<int>& counts, const Launch& launch) {
   namespace device = emulated_expert_tiles;
   constexpr int kThreads = 64;
@@ -59,7 +58,8 @@ std::map<std::pair<int, int>, int> Visit(const std::vector<int>& counts, const L
   const int ctas = launch.clusters * cluster;
   const absl::Status status =
       cuda_emulator::Launch({.grid = {ctas, 1, 1}, .threads = kThreads}, [&] {
-        device::MakeExpertTable<kThreads, sort>(counts.data(), experts, launch.tiles, table.data());
+        device::MakeExpertTable<kThreads>(counts.data(), experts, launch.tiles, launch.sort,
+                                          table.data());
         const int cta = static_cast<int>(cuda_emulator::BlockIdx().x);
         device::TableCursor cursor(table.data(), experts);
         device::ExpertTiles entry;
@@ -76,7 +76,7 @@ std::map<std::pair<int, int>, int> Visit(const std::vector<int>& counts, const L
 }
 
 void ExpectEveryTokenOnce(const std::vector<int>& counts, const Launch& launch) {
-  const auto visits = launch.sort ? Visit<true>(counts, launch) : Visit<false>(counts, launch);
+  const auto visits = Visit(counts, launch);
   const int rows = std::accumulate(counts.begin(), counts.end(), 0);
   EXPECT_EQ(static_cast<int>(visits.size()), rows * launch.tiles.tiles_n);
   for (const auto& [place, times] : visits) {
@@ -92,7 +92,7 @@ TEST(ExpertTable, MakesEveryTokenOfRandomCountsOnce) {
     const Launch launch = {.tiles = {.tiles_n = 1 + static_cast<int>(random() % 3),
                                      .capacity = repeat % 3 == 0 ? 8 : 32,
                                      .cluster = 1 + repeat / 2 % 2,
-                                     .along_n = repeat / 4 % 2 == 0},
+                                     .group_m = repeat / 4 % 2 == 0 ? 1 : 3},
                            .clusters = 1 + static_cast<int>(random() % 5),
                            .sort = repeat % 2 == 0};
     ExpectEveryTokenOnce(counts, launch);
@@ -103,12 +103,12 @@ TEST(ExpertTable, HoldsMoreExpertsThanThreads) {
   std::mt19937 random(2);
   std::vector<int> counts(500);
   for (int& rows : counts) rows = static_cast<int>(random() % 20);
-  ExpectEveryTokenOnce(counts, {.tiles = {1, 16, 2, false}, .clusters = 3, .sort = true});
+  ExpectEveryTokenOnce(counts, {.tiles = {1, 16, 2, 16}, .clusters = 3, .sort = true});
 }
 
 TEST(ExpertTable, IsEmptyWhereNoExpertHasRows) {
   ExpectEveryTokenOnce(std::vector<int>(70),
-                       {.tiles = {4, 16, 1, false}, .clusters = 2, .sort = false});
+                       {.tiles = {4, 16, 1, 16}, .clusters = 2, .sort = false});
 }
 
 TEST(ExpertTable, SortedTilesOfMostTokensComeFirst) {
@@ -116,7 +116,7 @@ TEST(ExpertTable, SortedTilesOfMostTokensComeFirst) {
   const std::vector<int> counts = {3, 0, 40, 17, 64, 17};
   std::vector<device::ExpertTiles> table(counts.size());
   const absl::Status status = cuda_emulator::Launch({.grid = {1, 1, 1}, .threads = 32}, [&] {
-    device::MakeExpertTable<32, true>(counts.data(), 6, {1, 32, 1, false}, table.data());
+    device::MakeExpertTable<32>(counts.data(), 6, {1, 32, 1, 16}, /*sort=*/true, table.data());
   });
   ASSERT_TRUE(status.ok()) << status;
   // Two tiles of 32, two of 24, two experts with one of 24, one of 8.

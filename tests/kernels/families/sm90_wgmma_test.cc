@@ -19,8 +19,8 @@ const Family& Wgmma() { return **FindFamily("sm90_wgmma"); }
 Problem Parse(std::string_view key) { return ParseProblem(key).value(); }
 
 Config SomeConfig() {
-  return {{"along_n", 0},   {"block_k", 64}, {"block_m", 128}, {"block_n", 256}, {"cluster", 2},
-          {"consumers", 2}, {"pingpong", 0}, {"sort", 0},      {"stages", 4},    {"tail_step", 16}};
+  return {{"block_k", 64}, {"block_m", 128}, {"block_n", 256}, {"cluster", 2}, {"consumers", 2},
+          {"group_m", 16}, {"pingpong", 0},  {"sort", 0},      {"stages", 4},  {"tail_step", 16}};
 }
 
 TEST(Sm90Wgmma, HasAtLeastFiveHundredLegalConfigsForEachFusion) {
@@ -62,6 +62,35 @@ TEST(Sm90Wgmma, TakesTheDeepestPipelineThatFits) {
     const int64_t stages = config.Get("stages");
     config.Set("stages", 0);
     EXPECT_TRUE(depths.insert({config.Text(), 0}).second) << config.Text() << ": " << stages;
+  }
+}
+
+TEST(Sm90Wgmma, ThePlanCarriesTheOrderOfTiles) {
+  const Problem problem = Parse("forward/bf16/plain/e8/t64x2/n256/k520");
+  Config config = SomeConfig();
+  for (const int group_m : {1, 16}) {
+    for (const int sort : {0, 1}) {
+      config.Set("group_m", group_m);
+      config.Set("sort", sort);
+      const TileOrder order = Wgmma().plan(problem, config, Fiction100(), {}).order;
+      EXPECT_EQ(order.group_m, group_m);
+      EXPECT_EQ(order.sort, sort);
+      EXPECT_LT(order.queue, 0) << "the runtime's to give";
+    }
+  }
+}
+
+TEST(Sm90Wgmma, DrawsWideTilesUnlessInAClusterThatKeepsStep) {
+  const Problem problem = Parse("forward/bf16/plain/e8/t64x2/n256/k520");
+  for (const int block_m : {8, 16, 32, 64, 128, 192}) {
+    for (const int cluster : {1, 2}) {
+      Config config = SomeConfig();
+      config.Set("block_m", block_m);
+      config.Set("cluster", cluster);
+      EXPECT_EQ(Wgmma().plan(problem, config, Fiction100(), {}).draws_tiles,
+                block_m > 32 && cluster == 1)
+          << config.Text();
+    }
   }
 }
 
