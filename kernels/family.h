@@ -25,7 +25,7 @@ struct TensorView {
 };
 
 // One launch of the entry `moe_kernel`, and after it one of `moe_combine` (device/combine.cuh). The
-// first takes MoeArgs, TileOrder and TensorMaps (device/args.h), or as many of them as it has use
+// first takes MoeArgs, LaunchArgs and TensorMaps (device/args.h), or as many of them as it has use
 // for; the second MoeArgs.
 struct Plan {
   int64_t grid[3] = {1, 1, 1};  // CTAs; any zero means that nothing is launched
@@ -34,7 +34,7 @@ struct Plan {
   int64_t combine_ctas = 0;   // of kCombineThreads; 0: no such launch
   int operand_alignment = 1;  // x and w begin at multiples of so many bytes
   bool draws_tiles = false;   // its CTAs, from a queue (device/tile_queue.cuh)
-  TileOrder order;            // its queue is set by the runtime, for each launch
+  LaunchArgs launch;          // its queue is set by the runtime, for each launch
   TensorView w, x;            // of those arguments: with a rank, TensorMaps has their maps
 };
 

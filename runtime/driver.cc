@@ -243,8 +243,8 @@ int LaunchPlan(CUfunc_st* function, const Plan& plan, const void* args, CUstream
     if (int code = EncodeMap(plan.w, tensors.w, maps.w)) return code;
     if (int code = EncodeMap(plan.x, tensors.x, maps.x)) return code;
   }
-  TileOrder order = plan.order;
-  void* parameters[] = {const_cast<void*>(args), &order, &maps};  // as many as the function has
+  LaunchArgs launch = plan.launch;
+  void* parameters[] = {const_cast<void*>(args), &launch, &maps};  // as many as the function has
   return Cuda().launch(
       function, static_cast<unsigned>(plan.grid[0]), static_cast<unsigned>(plan.grid[1]),
       static_cast<unsigned>(plan.grid[2]), static_cast<unsigned>(plan.threads), 1, 1,

@@ -71,7 +71,7 @@ struct DriverApi {
   int (*function_allow_shared)(CUfunc_st* function, int64_t bytes);
   int (*function_resident_ctas)(int* ctas, CUfunc_st* function, int threads, int64_t shared_bytes);
   // `args` is the function's first parameter, a MoeArgs where the plan names tensor views. It may
-  // have a second, the plan's TileOrder, and a third, the TensorMaps of the views.
+  // have a second, the plan's LaunchArgs, and a third, the TensorMaps of the views.
   int (*launch)(CUfunc_st* function, const Plan& plan, const void* args, CUstream_st* stream);
 
   int (*stream_create)(CUstream_st** stream);

@@ -97,7 +97,7 @@ absl::Status LoadedKernel::Launch(const Problem& problem, const MoeArgs& args,
   Plan plan = candidate_.family->plan(problem, candidate_.config, device_, facts_);
   RETURN_IF_ERROR(CheckAlignment("x", args.x, plan, candidate_));
   RETURN_IF_ERROR(CheckAlignment("w", args.w, plan, candidate_));
-  if (plan.draws_tiles) plan.order.queue = queues_->Of(*driver_, stream);
+  if (plan.draws_tiles) plan.launch.queue = queues_->Of(*driver_, stream);
   RETURN_IF_ERROR(Enqueue(function_, plan, args, stream));
   const Plan combine = {.grid = {plan.combine_ctas, 1, 1}, .threads = kCombineThreads};
   return Enqueue(combine_, combine, args, stream);

@@ -26,8 +26,16 @@ struct MoeArgs {
   long long k;
 };
 
-// In which order a launch makes its tiles, and which CTA makes which: no result depends on it.
-struct TileOrder {
+// A number to divide by (divisor.cuh).
+struct Divisor {
+  unsigned multiplier;
+  int shift;
+};
+
+// What the family's plan gives a launch beside its MoeArgs: in which order tiles are made and which
+// CTA makes which, on which no result depends; and top_k, to divide slots by.
+struct LaunchArgs {
+  Divisor top_k = {};
   int queue = -1;   // that free CTAs draw tiles from (tile_queue.cuh); negative: none does
   int group_m = 1;  // row tiles of an expert that are walked together, m first
   int sort = 0;     // 1: tiles of most tokens first

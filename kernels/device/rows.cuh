@@ -4,6 +4,7 @@
 #define MOETUNE_KERNELS_DEVICE_ROWS_CUH_
 
 #include "kernels/device/args.h"
+#include "kernels/device/divisor.cuh"
 #include "kernels/device/scheduler.cuh"
 
 namespace moetune {
@@ -29,16 +30,20 @@ MOE_CONSTEXPR bool OffsetsFit(long long rows, long long k) { return rows * (k / 
 template <typename Index, bool GATHER>
 __device__ __forceinline__ int SourceRow(const MoeArgs& args, int row) {
   if (!GATHER) return row;
-  // Unsigned division is the shorter one.
-  return static_cast<int>(static_cast<unsigned>(static_cast<const Index*>(args.row_index)[row]) /
-                          static_cast<unsigned>(args.top_k));
+  return static_cast<int>(static_cast<const Index*>(args.row_index)[row]) /
+         static_cast<int>(args.top_k);
 }
 
 // Where the row of X begins that `row` in expert order is read from. k is a multiple of 8.
 template <typename Index, bool GATHER>
-__device__ __forceinline__ unsigned OffsetOfX(const MoeArgs& args, int row) {
-  return static_cast<unsigned>(SourceRow<Index, GATHER>(args, row)) *
-         static_cast<unsigned>(args.k / 8);
+__device__ __forceinline__ unsigned OffsetOfX(const MoeArgs& args, const LaunchArgs& launch,
+                                              int row) {
+  auto source = static_cast<unsigned>(row);
+  if (GATHER) {
+    const Index slot = static_cast<const Index*>(args.row_index)[row];
+    source = Divide(static_cast<unsigned>(slot), launch.top_k);
+  }
+  return source * static_cast<unsigned>(args.k / 8);
 }
 
 template <typename Index, bool SCATTER>

@@ -59,12 +59,13 @@ __device__ __forceinline__ void CopyX(const TensorMap& map, unsigned stage, unsi
 // copy a row. Rows past the tile's stay as they are in the stage.
 class Gatherer {
  public:
-  __device__ __forceinline__ void Begin(const MoeArgs& args, const TokenTile& tile) {
+  __device__ __forceinline__ void Begin(const MoeArgs& args, const LaunchArgs& launch,
+                                        const TokenTile& tile) {
 #pragma unroll
     for (int pass = 0; pass < kPasses; ++pass) {
       const int row = static_cast<int>(threadIdx.x) / 8 + pass * 16;
       offset_[pass] =
-          row < tile.rows ? OffsetOfX<INDEX, true>(args, tile.first_row + row) : kNoOffset;
+          row < tile.rows ? OffsetOfX<INDEX, true>(args, launch, tile.first_row + row) : kNoOffset;
     }
   }
 
@@ -101,23 +102,21 @@ __device__ __forceinline__ bool LeavesFirst(const MoeArgs& args, const Walk& wal
 }
 
 // A CTA draws its next tile late, so that all end together, but soon enough for the answer to be
-// there in time. Where accumulators leave the gatherer no register for that, with a tile's first
-// step.
-constexpr bool kDrawsLate = !(FUSE_GATHER && kWideConsumers);
+// there in time.
 constexpr int kStepsAfterDraw = 4;
 
 // Fills the stages of a tile. One thread starts what TMA copies; with gather all four warps copy X.
 // `walk` is that of the warp that finds the tiles.
-__device__ __forceinline__ void FillStages(const MoeArgs& args, const TensorMaps& maps,
-                                           const Shared& shared, int rank, const TokenTile& tile,
-                                           bool leader, Ring& ring, Walk* walk = nullptr) {
+__device__ __forceinline__ void FillStages(const MoeArgs& args, const LaunchArgs& launch,
+                                           const TensorMaps& maps, const Shared& shared, int rank,
+                                           const TokenTile& tile, bool leader, Ring& ring,
+                                           Walk* walk = nullptr) {
   Gatherer gatherer;
-  if (FUSE_GATHER) gatherer.Begin(args, tile);
+  if (FUSE_GATHER) gatherer.Begin(args, launch, tile);
   const int bytes_x = FUSE_GATHER ? 0 : BoxesX(tile) * kBoxRowsX * BLOCK_K * 2;
   const bool leaves_first = walk != nullptr && LeavesFirst(args, *walk);
   const int steps = static_cast<int>((args.k + BLOCK_K - 1) / BLOCK_K);
-  const int k_of_draw =
-      kDrawsLate && steps > kStepsAfterDraw ? (steps - kStepsAfterDraw) * BLOCK_K : 0;
+  const int k_of_draw = steps > kStepsAfterDraw ? (steps - kStepsAfterDraw) * BLOCK_K : 0;
   for (int k0 = 0; k0 < args.k; k0 += BLOCK_K) {
     if (walk != nullptr && k0 == k_of_draw) walk->Draw();
     const unsigned stage = shared.stages + ring.stage * kStageBytes;
@@ -138,19 +137,19 @@ __device__ __forceinline__ void FillStages(const MoeArgs& args, const TensorMaps
 }
 
 // Warp 0 finds the tiles and hands them to the others.
-__device__ __forceinline__ void Produce(const MoeArgs& args, const TensorMaps& maps,
-                                        const Shared& shared, int rank, const TileOrder& order) {
+__device__ __forceinline__ void Produce(const MoeArgs& args, const LaunchArgs& launch,
+                                        const TensorMaps& maps, const Shared& shared, int rank) {
   Ring ring;
   if (threadIdx.x < 32) {
     const bool leader = ElectOne();
-    Walk walk(args, order, shared, rank);
+    Walk walk(args, launch, shared, rank);
     TokenTile tile;
     for (int turn = 0;; ++turn) {
       const bool found = walk.Find(tile);
       if (leader) shared.tiles.Put(turn, tile);
       __syncwarp();
       if (!found) return;
-      FillStages(args, maps, shared, rank, tile, leader, ring, &walk);
+      FillStages(args, launch, maps, shared, rank, tile, leader, ring, &walk);
       walk.Advance();
     }
   }
@@ -158,7 +157,7 @@ __device__ __forceinline__ void Produce(const MoeArgs& args, const TensorMaps& m
     for (int turn = 0;; ++turn) {
       const TokenTile tile = shared.tiles.Take(turn);
       if (tile.rows < 0) return;
-      FillStages(args, maps, shared, rank, tile, false, ring);
+      FillStages(args, launch, maps, shared, rank, tile, false, ring);
     }
   }
 }

@@ -52,10 +52,12 @@ constexpr bool kSimpleProducer = !FUSE_GATHER && CLUSTER > 1;  // it neither gat
 constexpr int kProducerRegisters = CONSUMERS == 3    ? (FUSE_GATHER ? 56 : 32)
                                    : !kWideConsumers ? 72
                                    : kSimpleProducer ? 24
+                                   : FUSE_GATHER     ? 56
                                                      : 40;
 constexpr int kConsumerRegisters = CONSUMERS == 3    ? (FUSE_GATHER ? 152 : 160)
                                    : !kWideConsumers ? 216
                                    : kSimpleProducer ? 240
+                                   : FUSE_GATHER     ? 224
                                                      : 232;
 static_assert(kProducerRegisters + CONSUMERS * kConsumerRegisters <= 512, "of 128 threads each");
 
@@ -109,8 +111,8 @@ struct Ring {
   }
 };
 
-__device__ __forceinline__ TileGrid GridOf(const MoeArgs& args, const TileOrder& order) {
-  return {static_cast<int>(CeilDiv(args.n, BLOCK_N)), BLOCK_M, CLUSTER, order.group_m};
+__device__ __forceinline__ TileGrid GridOf(const MoeArgs& args, const LaunchArgs& launch) {
+  return {static_cast<int>(CeilDiv(args.n, BLOCK_N)), BLOCK_M, CLUSTER, launch.group_m};
 }
 
 }  // namespace moetune

@@ -12,10 +12,10 @@ namespace moetune {
 class Walk {
  public:
   // `args` and `order` are the kernel's: read when they are needed, they take no registers.
-  __device__ __forceinline__ Walk(const MoeArgs& args, const TileOrder& order, const Shared& shared,
-                                  int rank)
+  __device__ __forceinline__ Walk(const MoeArgs& args, const LaunchArgs& launch,
+                                  const Shared& shared, int rank)
       : args_(args),
-        order_(order),
+        launch_(launch),
         table_(shared.table),
         cursor_(table_, static_cast<int>(args.experts)),
         rank_(rank),
@@ -27,7 +27,7 @@ class Walk {
     int index;
     tile.rows = -1;
     if (!cursor_.Find(tile_, entry, index)) return false;
-    tile = TileOfTokens(entry, index, GridOf(args_, order_), rank_);
+    tile = TileOfTokens(entry, index, GridOf(args_, launch_), rank_);
     only_ = entry.rows <= BLOCK_M * CLUSTER;
     return true;
   }
@@ -37,13 +37,13 @@ class Walk {
 
   // Near the end of a tile, once for each.
   __device__ __forceinline__ void Draw() {
-    if (CLUSTER == 1 && threadIdx.x == 0) TileDrawer(order_.queue).Draw(tile_);
+    if (CLUSTER == 1 && threadIdx.x == 0) TileDrawer(launch_.queue).Draw(tile_);
   }
 
   __device__ __forceinline__ void Advance() {
     if constexpr (CLUSTER == 1) {
       const int drawn = __shfl_sync(0xffffffffu, tile_, 0);
-      tile_ = TileDrawer(order_.queue).Next(drawn, table_[args_.experts - 1].tiles_end);
+      tile_ = TileDrawer(launch_.queue).Next(drawn, table_[args_.experts - 1].tiles_end);
     } else {
       tile_ += static_cast<int>(gridDim.x) / CLUSTER;
     }
@@ -51,7 +51,7 @@ class Walk {
 
  private:
   const MoeArgs& args_;
-  const TileOrder& order_;
+  const LaunchArgs& launch_;
   const ExpertTiles* table_;
   TableCursor cursor_;
   int rank_;

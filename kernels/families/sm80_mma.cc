@@ -4,6 +4,7 @@
 #include "absl/strings/str_format.h"
 #include "kernels/cost_model.h"
 #include "kernels/device/combine.cuh"
+#include "kernels/device/divisor.cuh"
 #include "kernels/device/rows.cuh"
 #include "kernels/device/scheduler.cuh"
 #include "kernels/family.h"
@@ -117,7 +118,8 @@ Plan MakePlan(const Problem& problem, const Config& config, const DeviceSpec& de
   plan.threads = static_cast<int>(p.threads());
   plan.dynamic_shared_bytes = p.shared_bytes();
   plan.operand_alignment = 16;
-  plan.order.group_m = static_cast<int>(p.group_m);
+  plan.launch = {.top_k = MakeDivisor(static_cast<unsigned>(shape.top_k)),
+                 .group_m = static_cast<int>(p.group_m)};
   const int resident =
       facts.resident_ctas > 0 ? facts.resident_ctas : ResidentCtas(device, plan, facts.registers);
   const int64_t tiles =

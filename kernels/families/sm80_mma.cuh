@@ -14,7 +14,7 @@
 // config.
 //
 // Parameters: BLOCK_M, BLOCK_N, BLOCK_K, WARPS_M, WARPS_N, STAGES, SWAP_AB, SKIP_TAIL; the order of
-// tiles comes with the launch (TileOrder).
+// tiles comes with the launch (LaunchArgs).
 // From the problem: OPERAND, OUTPUT, INDEX, WEIGHT, FUSE_*.
 #include "kernels/device/args.h"
 #include "kernels/device/combine.cuh"
@@ -62,8 +62,8 @@ constexpr int kMinorTiles = (SWAP_AB ? kWarpM : kWarpN) / 8;
 // past the tile's stay as they are in the stage: they only make what is not stored.
 class Loader {
  public:
-  __device__ __forceinline__ explicit Loader(const MoeArgs& args)
-      : args_(args), row_(threadIdx.x / kChunks), chunk_(threadIdx.x % kChunks) {}
+  __device__ __forceinline__ Loader(const MoeArgs& args, const LaunchArgs& launch)
+      : args_(args), launch_(launch), row_(threadIdx.x / kChunks), chunk_(threadIdx.x % kChunks) {}
 
   __device__ __forceinline__ void Begin(const RowTile& rows, int first_n) {
     const OPERAND* w = static_cast<const OPERAND*>(args_.w);
@@ -75,8 +75,9 @@ class Loader {
 #pragma unroll
     for (int pass = 0; pass < kPassesX; ++pass) {
       const int row = row_ + pass * kRowsPerPass;
-      offset_[pass] =
-          row < rows.rows ? OffsetOfX<INDEX, FUSE_GATHER>(args_, rows.first_row + row) : kNoOffset;
+      offset_[pass] = row < rows.rows
+                          ? OffsetOfX<INDEX, FUSE_GATHER>(args_, launch_, rows.first_row + row)
+                          : kNoOffset;
     }
   }
 
@@ -107,6 +108,7 @@ class Loader {
 
  private:
   const MoeArgs& args_;
+  const LaunchArgs& launch_;
   int row_;
   int chunk_;
   const OPERAND* w_ = nullptr;
@@ -214,19 +216,19 @@ __device__ __forceinline__ void MultiplyStage(Accumulators& accumulators, unsign
 // The CTA's tiles in order.
 struct Walk {
   TileCursor<INDEX> cursor;
-  const TileOrder& order;
+  const LaunchArgs& launch;
   int tile = static_cast<int>(blockIdx.x);
   RowTile rows = {};
   int first_n = 0;
 
-  __device__ __forceinline__ Walk(const MoeArgs& args, const TileOrder& tile_order)
+  __device__ __forceinline__ Walk(const MoeArgs& args, const LaunchArgs& launch_args)
       : cursor(static_cast<const INDEX*>(args.row_counts), static_cast<int>(args.experts),
                static_cast<int>(CeilDiv(OutputColumns<FUSE_SWIGLU>(args), kTileColumns)), BLOCK_M),
-        order(tile_order) {}
+        launch(launch_args) {}
 
   __device__ __forceinline__ bool Next() {
     int tile_n;
-    if (!cursor.Find(tile, order.group_m, rows, tile_n)) return false;
+    if (!cursor.Find(tile, launch.group_m, rows, tile_n)) return false;
     first_n = tile_n * kTileColumns;
     tile += static_cast<int>(gridDim.x);
     return true;
@@ -236,8 +238,9 @@ struct Walk {
 // Keeps the pipeline full: one stage a call, over the ends of tiles.
 class Producer {
  public:
-  __device__ __forceinline__ Producer(const MoeArgs& args, const TileOrder& order, unsigned stages)
-      : walk_(args, order), loader_(args), k_(static_cast<int>(args.k)), stages_(stages) {
+  __device__ __forceinline__ Producer(const MoeArgs& args, const LaunchArgs& launch,
+                                      unsigned stages)
+      : walk_(args, launch), loader_(args, launch), k_(static_cast<int>(args.k)), stages_(stages) {
     BeginTile();
   }
 
@@ -271,11 +274,11 @@ class Producer {
 // A warp of the CTA, which loads and multiplies.
 class Worker {
  public:
-  __device__ __forceinline__ Worker(const MoeArgs& args, const TileOrder& order, unsigned stages)
+  __device__ __forceinline__ Worker(const MoeArgs& args, const LaunchArgs& launch, unsigned stages)
       : args_(args),
-        order_(order),
+        launch_(launch),
         stages_(stages),
-        producer_(args, order, stages),
+        producer_(args, launch, stages),
         warp_m_(static_cast<int>(threadIdx.x) / 32 / WARPS_N),
         warp_n_(static_cast<int>(threadIdx.x) / 32 % WARPS_N),
         fragments_(warp_m_, warp_n_) {}
@@ -283,7 +286,7 @@ class Worker {
   __device__ __forceinline__ void Run() {
 #pragma unroll
     for (int stage = 0; stage < STAGES - 1; ++stage) producer_.Advance();
-    Walk walk(args_, order_);
+    Walk walk(args_, launch_);
     Accumulators accumulators;
     while (walk.Next()) {
       accumulators.Clear();
@@ -319,7 +322,7 @@ class Worker {
   }
 
   const MoeArgs& args_;
-  const TileOrder& order_;
+  const LaunchArgs& launch_;
   unsigned stages_;
   Producer producer_;
   int warp_m_;
@@ -333,6 +336,6 @@ class Worker {
 // One CTA an SM is asked for: where it is free, the compiler spills to let in more of them.
 extern "C" __global__ void __launch_bounds__(moetune::kThreads, 1)
     moe_kernel(const __grid_constant__ moetune::MoeArgs args,
-               const __grid_constant__ moetune::TileOrder order) {
-  moetune::Worker(args, order, moetune::DynamicSharedMemory()).Run();
+               const __grid_constant__ moetune::LaunchArgs launch) {
+  moetune::Worker(args, launch, moetune::DynamicSharedMemory()).Run();
 }

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_format.h"
 #include "kernels/device/combine.cuh"
+#include "kernels/device/divisor.cuh"
 #include "kernels/device/expert_tiles.cuh"
 #include "kernels/device/rows.cuh"
 #include "kernels/device/tile_ring.cuh"
@@ -107,9 +108,9 @@ absl::Status CheckKernel(const Parameters& p, const Shape& shape, const DeviceSp
                         "most %d",
                         p.accumulators(), p.consumers, DtypeName(shape.output), most));
   }
-  const bool scatters = shape.Has(kScatter) || shape.Has(kCombine);
-  if (scatters && p.accumulators() > 160 && p.cluster == 1 && p.pingpong != 0) {
-    return Illegal("registers of a consumer spill");  // found by compiling them all
+  const bool moves_rows = (shape.fusions & (kGather | kScatter | kCombine)) != 0;
+  if (moves_rows && p.accumulators() > 160 && p.pingpong != 0) {  // found by compiling them all
+    return Illegal("registers of a consumer spill");
   }
   const int64_t bytes = p.SharedBytes(shape, p.stages);
   if (bytes > device.shared_bytes_per_block) {
@@ -184,7 +185,9 @@ Plan MakePlan(const Problem& problem, const Config& config, const DeviceSpec& de
   plan.dynamic_shared_bytes = p.SharedBytes(shape, p.stages);
   plan.operand_alignment = 16;
   plan.draws_tiles = p.draws_tiles();
-  plan.order = {.group_m = static_cast<int>(p.group_m), .sort = static_cast<int>(p.sort)};
+  plan.launch = {.top_k = MakeDivisor(static_cast<unsigned>(shape.top_k)),
+                 .group_m = static_cast<int>(p.group_m),
+                 .sort = static_cast<int>(p.sort)};
   const int64_t clusters = std::min(MostTiles(problem, p), device.sm_count / p.cluster);
   plan.grid[0] = clusters * p.cluster;
   if (shape.Has(kCombine)) plan.combine_ctas = CombineCtas(problem.tokens, shape.n);

@@ -11,7 +11,7 @@
 //   CLUSTER 2    two CTAs work on the same rows of W, on half of the tokens each, and each reads
 //                half of W for both
 //
-// The order of tiles comes with the launch (TileOrder).
+// What says in which order tiles are made comes with the launch (LaunchArgs).
 //
 // A stage's life: empty -> the producer starts its copies -> full, once TMA's bytes have come and
 // with gather all copies of its threads -> consumers multiply -> each warp of theirs arrives at
@@ -199,7 +199,7 @@ class Consumer {
 
 extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(moetune::kThreads, 1)
     moe_kernel(const __grid_constant__ moetune::MoeArgs args,
-               const __grid_constant__ moetune::TileOrder order,
+               const __grid_constant__ moetune::LaunchArgs launch,
                const __grid_constant__ moetune::TensorMaps maps) {
   using namespace moetune;
   const Shared shared;
@@ -216,11 +216,11 @@ extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(moe
   }
   const int experts = static_cast<int>(args.experts);
   MakeExpertTable<kThreads>(static_cast<const INDEX*>(args.row_counts), experts,
-                            GridOf(args, order), order.sort != 0, shared.table);
+                            GridOf(args, launch), launch.sort != 0, shared.table);
   if (CLUSTER > 1) ClusterSync();
   if (threadIdx.x < 128) {
     LowerRegisters<kProducerRegisters>();
-    Produce(args, maps, shared, rank, order);
+    Produce(args, launch, maps, shared, rank);
   } else {
     RaiseRegisters<kConsumerRegisters>();
     Consumer(args, shared).Run();

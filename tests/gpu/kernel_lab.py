@@ -31,7 +31,7 @@ from models import MODELS
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEFAULTS = {"block_k": 64, "block_m": 128, "block_n": 256, "cluster": 1, "consumers": 2, "group_m": 16, "pingpong": 0,
             "sort": 0, "tail_step": 16}
-AT_LAUNCH = ["group_m", "sort"]  # arguments of the launch: TileOrder has them
+AT_LAUNCH = ["group_m", "sort"]  # arguments of the launch: LaunchArgs has them
 FUSIONS = ["gather", "scatter", "scale", "swiglu", "preact", "combine"]
 GEMMS = {"gather": "gate_up", "plain": "gate_up", "plain@down": "down", "scatter": "down", "scatter+scale": "down"}
 SHARED_BYTES, SMS = 232448, 132
@@ -98,8 +98,8 @@ class Args(ctypes.Structure):  # kernels/device/args.h
                 + [(name, ctypes.c_longlong) for name in "tokens rows experts top_k n k".split()])
 
 
-class TileOrder(ctypes.Structure):  # kernels/device/args.h
-    _fields_ = [(name, ctypes.c_int) for name in "queue group_m sort".split()]
+class LaunchArgs(ctypes.Structure):  # kernels/device/args.h
+    _fields_ = [(name, ctypes.c_int) for name in "multiplier shift queue group_m sort".split()]
 
 
 class Lab:
@@ -168,10 +168,12 @@ class Lab:
         if not self.gather:
             self.encode(maps + 128, self.x, [k, self.rows], [2 * k], [64, min(p["block_m"], 16)])
         # As Parameters::draws_tiles of families/sm90_wgmma.cc; all launches are on one stream.
-        order = TileOrder(queue=0 if cluster == 1 and p["block_m"] > 32 else -1, group_m=p["group_m"], sort=p["sort"])
-        parameters = (ctypes.c_void_p * 3)(ctypes.addressof(args), ctypes.addressof(order), maps)
+        queue = 0 if cluster == 1 and p["block_m"] > 32 else -1
+        shift = (self.sizes["top_k"] - 1).bit_length()
+        planned = LaunchArgs((1 << (30 + shift)) // self.sizes["top_k"] + 1, shift, queue, p["group_m"], p["sort"])
+        parameters = (ctypes.c_void_p * 3)(ctypes.addressof(args), ctypes.addressof(planned), maps)
 
-        def launch(_keep=(module, args, buffer, order)):
+        def launch(_keep=(module, args, buffer, planned)):
             self.check(self.cuda.cuLaunchKernel(function, grid, 1, 1, 128 * (1 + p["consumers"]), 1, 1, shared,
                                                 ctypes.c_void_p(self.torch.cuda.current_stream().cuda_stream), parameters,
                                                 None))

@@ -250,7 +250,7 @@ TEST_F(KernelTest, OnlyAKernelThatDrawsItsTilesIsGivenAQueue) {
     const absl::StatusOr<LoadedKernel> kernel = Load(problem, {}, {&wgmma, config});
     ASSERT_TRUE(kernel.ok()) << kernel.status();
     ASSERT_TRUE(kernel->Launch(problem, run->args(), stream_.get()).ok());
-    EXPECT_EQ(cuda_.launches().back().order.queue >= 0, plan.draws_tiles) << config.Text();
+    EXPECT_EQ(cuda_.launches().back().launch.queue >= 0, plan.draws_tiles) << config.Text();
   }
   EXPECT_EQ(seen.size(), 2u);
 }

@@ -47,7 +47,7 @@ class FakeCuda {
     Candidate candidate;
     Problem problem;
     int device = 0;
-    TileOrder order;
+    LaunchArgs launch;
   };
   std::vector<Launched> launches() const;
   int loaded_modules() const;

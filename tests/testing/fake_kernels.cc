@@ -67,24 +67,24 @@ int CheckPlan(const FakeModule& module, const Plan& plan, const DeviceSpec& devi
 
 // The module's kernel with the whole of its config: what is compiled, and what comes with the
 // launch.
-FakeKernel AsLaunched(const FakeModule& module, const TileOrder& order) {
+FakeKernel AsLaunched(const FakeModule& module, const LaunchArgs& launch) {
   FakeKernel kernel = module.kernel;
   for (const Parameter& parameter : kernel.candidate.family->space().parameters) {
     if (!parameter.at_launch) continue;
     kernel.candidate.config.Set(parameter.name,
-                                parameter.name == "sort" ? order.sort : order.group_m);
+                                parameter.name == "sort" ? launch.sort : launch.group_m);
   }
   return kernel;
 }
 
 // Takes its time on the device's clock, and the faults that show later.
 int StartLaunch(FakeContext& context, const FakeKernel& kernel, const MoeArgs& args,
-                const TileOrder& order) {
+                const LaunchArgs& launch) {
   const FakeScript& script = machine->script;
   const FakeCuda::Launched launched = {.candidate = kernel.candidate,
                                        .problem = ProblemOfLaunch(kernel, args),
                                        .device = context.ordinal,
-                                       .order = order};
+                                       .launch = launch};
   machine->launches.push_back(launched);
   if (script.Find(FakeFaultKind::kCrash, launched.candidate) != nullptr) std::abort();
   if (script.Find(FakeFaultKind::kLaunchError, launched.candidate) != nullptr) {
@@ -190,10 +190,10 @@ int Launch(CUfunc_st* function, const Plan& plan, const void* args, CUstream_st*
     if (module == nullptr) return machine->Misuse(kInvalidHandle, "a launch of no function");
     if (int bad_stream = CheckStream(context, stream)) return bad_stream;
     if (int bad_plan = CheckPlan(*module, plan, DeviceOf(context))) return bad_plan;
-    kernel = AsLaunched(*module, plan.order);
+    kernel = AsLaunched(*module, plan.launch);
     const int started = IsCombine(function)
                             ? Accept(context, FindStray(CombineArgumentRanges(kernel, moe_args)))
-                            : StartLaunch(context, kernel, moe_args, plan.order);
+                            : StartLaunch(context, kernel, moe_args, plan.launch);
     runs = started == 0 && !context.faulted;
     return started;
   });

@@ -22,7 +22,7 @@ struct EmulatedCase {
   ArgTypes types;
   Config config;
   std::vector<std::string> options;  // what it was compiled with
-  void (*kernel)(const MoeArgs& args, const TileOrder& order);
+  void (*kernel)(const MoeArgs& args, const LaunchArgs& launch);
   void (*combine)(const MoeArgs& args) = nullptr;
 };
 
@@ -38,7 +38,7 @@ inline Fusions FusionsDefined(bool gather, bool scatter, bool scale, bool swiglu
 inline absl::Status RunCase(const EmulatedCase& test, const Plan& plan, const MoeArgs& args,
                             cuda_emulator::ThreadOrder order) {
   absl::Status status = cuda_emulator::Launch(
-      plan, [&] { test.kernel(args, plan.order); }, order);
+      plan, [&] { test.kernel(args, plan.launch); }, order);
   if (!status.ok() || plan.combine_ctas == 0) return status;
   return cuda_emulator::Launch(
       {.grid = {plan.combine_ctas, 1, 1}, .threads = kCombineThreads}, [&] { test.combine(args); },

@@ -72,10 +72,10 @@ TEST(Sm90Wgmma, ThePlanCarriesTheOrderOfTiles) {
     for (const int sort : {0, 1}) {
       config.Set("group_m", group_m);
       config.Set("sort", sort);
-      const TileOrder order = Wgmma().plan(problem, config, Fiction100(), {}).order;
-      EXPECT_EQ(order.group_m, group_m);
-      EXPECT_EQ(order.sort, sort);
-      EXPECT_LT(order.queue, 0) << "the runtime's to give";
+      const LaunchArgs launch = Wgmma().plan(problem, config, Fiction100(), {}).launch;
+      EXPECT_EQ(launch.group_m, group_m);
+      EXPECT_EQ(launch.sort, sort);
+      EXPECT_LT(launch.queue, 0) << "the runtime's to give";
     }
   }
 }
