@@ -248,7 +248,8 @@ Complaint CompareRow(std::span<const float> actual, std::span<const double> expe
     norm += expected[i] * expected[i];
     error += (actual[i] - expected[i]) * (actual[i] - expected[i]);
   }
-  const double rms = std::sqrt(norm / static_cast<double>(expected.size()));
+  const auto count = static_cast<double>(expected.size());
+  const double rms = std::sqrt(norm / count);
   for (size_t i = 0; i < expected.size(); ++i) {
     const double distance = std::abs(actual[i] - expected[i]);
     // Written so that a NaN, which compares false with everything, is found too.
@@ -257,7 +258,7 @@ Complaint CompareRow(std::span<const float> actual, std::span<const double> expe
     }
   }
   if (expected.size() < kAveraging) return std::nullopt;
-  if (!(std::sqrt(error) <= tolerance.row * (std::sqrt(norm) + tolerance.terms))) {
+  if (!(std::sqrt(error / count) <= tolerance.row * (rms + tolerance.terms))) {
     return absl::StrFormat("relative error %.2e, allowed is %.2e", std::sqrt(error / norm),
                            tolerance.row);
   }

@@ -18,8 +18,8 @@ namespace moetune {
 using Complaint = std::optional<std::string>;
 
 // How far a correct result may lie from a more precise one, where products are normal with variance
-// 1: per row the error's norm over the reference's, per element relative to itself, plus to the
-// row's root mean square, plus to the terms.
+// 1: per row the error's root mean square relative to the reference's plus to the terms, per
+// element relative to itself, plus to the row's root mean square, plus to the terms.
 struct Tolerance {
   double row = 0;
   double element = 0;

@@ -81,7 +81,8 @@ absl::Status CheckRow(const double* expected, const std::vector<double>& actual,
     square += expected[n] * expected[n];
     error_square += (actual[n] - expected[n]) * (actual[n] - expected[n]);
   }
-  const double rms = std::sqrt(square / static_cast<double>(actual.size()));
+  const auto count = static_cast<double>(actual.size());
+  const double rms = std::sqrt(square / count);
   for (size_t n = 0; n < actual.size(); ++n) {
     const double limit = tolerance.element * (std::fabs(expected[n]) + rms + tolerance.terms);
     if (std::fabs(actual[n] - expected[n]) <= limit) continue;
@@ -90,8 +91,9 @@ absl::Status CheckRow(const double* expected, const std::vector<double>& actual,
   }
   constexpr size_t kAveraging = 16;  // in shorter rows roundings do not average out
   if (actual.size() < kAveraging) return absl::OkStatus();
-  if (std::sqrt(error_square) <= tolerance.row * (std::sqrt(square) + tolerance.terms))
+  if (std::sqrt(error_square / count) <= tolerance.row * (rms + tolerance.terms)) {
     return absl::OkStatus();
+  }
   return absl::DataLossError(absl::StrFormat("row %d of y is too far off", row));
 }
 
