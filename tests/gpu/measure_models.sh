@@ -19,7 +19,7 @@
 #   combine  winners of combine, and then the same beside scatter and scale with the sum that torch then needs,
 #            FOLDER/combine-MODEL.json
 #   zipf     winners of zipf routing beside those of softmax, FOLDER/zipf-MODEL.json
-#   sm80     sm80_mma alone, qwen3-30b-a3b, in a database of its own, FOLDER/sm80-qwen3-30b-a3b.json
+#   sm80     every config of sm80_mma alone, qwen3-30b-a3b, in a database of its own, FOLDER/sm80-qwen3-30b-a3b.json
 #
 # Without any named all run. The environment chooses: $MOETUNE_GPUS (0), $MOETUNE_JOBS, the compile processes,
 # $MOETUNE_MODELS, $MOETUNE_TOKENS, $MOETUNE_BUDGETS (36 60), the trials of a problem that compiles and of one that does
@@ -172,9 +172,8 @@ run_stage() {
       each_model zipf
       ;;
     sm80)
-      # Few and many tokens compile what all of them choose among.
-      tune "$(($(left) / 3))" sm80 sm80.db 16,4096 "${budgets[1]}" "${qwen[@]}" "${portable[@]}"
-      tune "$(($(left) / 3))" sm80 sm80.db $some_tokens 0 "${qwen[@]}" "${portable[@]}" --known
+      tune "$(($(left) * 2 / 3))" sm80 sm80.db $some_tokens 0 "${qwen[@]}" "${portable[@]}" --strategy exhaustive \
+        --guard-band 0.5
       beside sm80 "sm80_mma alone" sm80.db $some_tokens gather,scatter+scale gather,scatter+scale \
         "${gpus[0]}" qwen3-30b-a3b --family sm80_mma
       ;;

@@ -14,7 +14,8 @@ moetune=$1
 folder=${2:-}
 options=("${@:3}")
 if ((${#options[@]} == 0)); then
-  options=(--model qwen3-30b-a3b --tokens 16,32,64,128,256,512,1024 --families reference
+  # The longest first, so that both cards end together.
+  options=(--model qwen3-30b-a3b --tokens 1024,512,256,128,64,32,16 --families reference
     --strategy exhaustive)
 fi
 gpus=$("$moetune" devices --json | python3 -c "import json, sys; print(len(json.load(sys.stdin)))")
