@@ -120,11 +120,13 @@ TEST_F(BenchTest, AProblemWithoutAWinnerTimesTheDefaultAndSaysSo) {
 TEST_F(BenchTest, AResultFileNamesCommandAndFingerprints) {
   MakeDatabase(db_, {WinnerWith(kGood)});
   const std::string out = workers_.folder.File("out.json");
-  ASSERT_EQ(Bench({"--problem", key_, "--out", out, "--title", "tiny"}).exit_code, 0);
+  ASSERT_EQ(Bench({"--problem", key_, "--out", out, "--title", "a card's own"}).exit_code, 0);
   EXPECT_FALSE(std::filesystem::exists(out + ".part"));
   const Json result = Json::parse(ReadFile(out));
-  EXPECT_EQ(result["title"], "tiny");
+  EXPECT_EQ(result["title"], "a card's own");
   EXPECT_THAT(std::string(result["command"]), HasSubstr("moetune bench --db "));
+  EXPECT_THAT(std::string(result["command"]), HasSubstr("--title 'a card'\\''s own'"))
+      << "as a shell reads it";
   EXPECT_EQ(std::string(result["rows"][0]["fingerprint"]).size(), 64u);
 }
 
