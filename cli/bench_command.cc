@@ -205,22 +205,20 @@ std::string ProgressText(const BenchRow& row, size_t number, size_t count) {
                      row.tier == Tier::kDefault ? "; there is no winner, this is the default" : "");
 }
 
-// A word of a command as a shell reads it.
-std::string QuotedWord(const std::string& word) {
+// Appends a word of a command as a shell reads it.
+void AppendQuoted(std::string* text, const std::string& word) {
   constexpr std::string_view kPlain =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./:,=+@%-";
-  if (!word.empty() && word.find_first_not_of(kPlain) == word.npos) return word;
-  return absl::StrFormat("'%s'", absl::StrJoin(absl::StrSplit(word, '\''), "'\\''"));
+  const bool plain = !word.empty() && word.find_first_not_of(kPlain) == word.npos;
+  text->append(plain ? word
+                     : absl::StrFormat("'%s'", absl::StrJoin(absl::StrSplit(word, '\''), "'\\''")));
 }
 
 absl::Status WriteResult(const BenchOptions& bench, std::span<const std::string> arguments,
                          const Evaluator& evaluator, const std::vector<BenchRow>& rows) {
   if (bench.out.empty()) return absl::OkStatus();
-  const auto quote = [](std::string* text, const std::string& word) {
-    text->append(QuotedWord(word));
-  };
   BenchRun run = {.title = bench.title,
-                  .command = "moetune bench " + absl::StrJoin(arguments, " ", quote),
+                  .command = "moetune bench " + absl::StrJoin(arguments, " ", AppendQuoted),
                   .date = TimestampText(NowUs()).substr(0, 10),
                   .device = evaluator.device().name};
   for (const Family* family : Families()) {

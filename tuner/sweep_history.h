@@ -59,7 +59,8 @@ class SweepHistory {
   bool Knows(const Shape& shape, const Candidate& candidate) const;
 
   // True when this kernel was compiled before the problem's first trial, so that it need not be
-  // waited for.
+  // waited for. One that the problem itself compiled first was not, for another config that shares
+  // it: a sweep that is resumed must say the same.
   bool CompiledBefore(const Problem& problem, const Candidate& candidate) const;
 
   // Up to `count` configs that won problems of the same op, dtypes and fusions, this one included,
@@ -79,7 +80,7 @@ class SweepHistory {
     Winner winner;
     int64_t sequence = 0;
   };
-  // The first row of a kernel.
+  // The first row of a kernel, and whose it was.
   struct Compiled {
     Problem problem;
     int64_t sequence = 0;

@@ -19,10 +19,6 @@ constexpr absl::Duration kStartLimit = absl::Seconds(60);  // a driver may take 
 // fault.
 constexpr int kMaxFruitless = 3;
 
-std::string NameOf(const Problem& problem, const Candidate& candidate) {
-  return KernelName(problem.shape, candidate);
-}
-
 // To verify these candidates: theirs, and the one that these are verified against.
 std::vector<const Family*> FamiliesNeeded(std::span<const Candidate> candidates) {
   std::vector<const Family*> needed;
@@ -144,7 +140,7 @@ absl::StatusOr<std::vector<Trial>> WorkerEvaluator::Measure(const Problem& probl
     ASSIGN_OR_RETURN(const CompileResult compiled, pool_->Wait(problem, candidate, arch_));
     trials.push_back(CompiledTrial(*this, problem, candidate, effort, options_.seed, compiled));
     done.push_back(compiled.outcome != Outcome::kOk);
-    if (done.back()) failed_.insert(NameOf(problem, candidate));
+    if (done.back()) failed_.insert(KernelName(problem.shape, candidate));
   }
   ASSIGN_OR_RETURN(const std::vector<Candidate> bases, FindBases(problem, candidates));
   usage_.waiting_for_compiles += absl::Now() - start;
@@ -153,8 +149,9 @@ absl::StatusOr<std::vector<Trial>> WorkerEvaluator::Measure(const Problem& probl
   while (std::find(done.begin(), done.end(), false) != done.end()) {
     Request request = {
         .problem = problem, .bases = bases, .effort = effort, .trials = trials, .done = done};
-    std::erase_if(request.bases,
-                  [&](const Candidate& base) { return failed_.contains(NameOf(problem, base)); });
+    std::erase_if(request.bases, [&](const Candidate& base) {
+      return failed_.contains(KernelName(problem.shape, base));
+    });
     for (size_t i = 0; i < candidates.size(); ++i) {
       if (done[i]) continue;
       request.candidates.push_back(candidates[i]);
@@ -180,13 +177,13 @@ absl::StatusOr<std::vector<Candidate>> WorkerEvaluator::FindBases(
   std::vector<Candidate> bases;
   for (const Family* family : FamiliesNeeded(candidates)) {
     for (const Candidate& base : Ranked(problem)) {
-      if (base.family != family || failed_.contains(NameOf(problem, base))) continue;
+      if (base.family != family || failed_.contains(KernelName(problem.shape, base))) continue;
       ASSIGN_OR_RETURN(const CompileResult compiled, pool_->Wait(problem, base, arch_));
       if (compiled.outcome == Outcome::kOk) {
         bases.push_back(base);
         break;
       }
-      failed_.insert(NameOf(problem, base));
+      failed_.insert(KernelName(problem.shape, base));
     }
   }
   // Others are verified against the reference.
@@ -255,7 +252,7 @@ void WorkerEvaluator::Finish(Request& request, size_t candidate, Trial measured)
   if (from.outcome == Outcome::kOk) {
     trial.facts = measured.facts;
   } else {
-    failed_.insert(NameOf(request.problem, request.candidates[candidate]));
+    failed_.insert(KernelName(request.problem.shape, request.candidates[candidate]));
   }
   request.done[place] = true;
 }
@@ -279,7 +276,7 @@ bool WorkerEvaluator::Blame(Request& request, Step step, const absl::Status& end
     return false;
   }
   if (step.stage == Step::kBase && step.index < request.bases.size()) {
-    failed_.insert(NameOf(request.problem, request.bases[step.index]));
+    failed_.insert(KernelName(request.problem.shape, request.bases[step.index]));
     return true;
   }
   if (step.stage != Step::kCandidate || step.index >= request.candidates.size()) return false;

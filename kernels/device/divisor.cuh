@@ -9,7 +9,7 @@
 
 namespace moetune {
 
-// Numbers to be divided are below this.
+// Numbers to be divided are below this, as slots are (ValidateProblem).
 constexpr unsigned kMostDivided = 1u << 30;
 
 // For a divisor from 1 to kMostDivided. With 2^shift the first power of two that is not less, the
