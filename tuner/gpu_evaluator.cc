@@ -94,7 +94,7 @@ absl::Status GpuEvaluator::LoadProblem(const Problem& problem) {
   if (problem == problem_) return absl::OkStatus();
   problem_ = Problem();  // none, should the loading fail
   verifier_.Forget();
-  verified_.clear();
+  verified_us_.clear();
   best_us_.clear();
   if (kernels_.size() > kMaxLoaded) kernels_.clear();
   RETURN_IF_ERROR(workload_.Load(problem, options_.seed, options_.histograms));
@@ -164,8 +164,14 @@ absl::StatusOr<LoadedKernel*> GpuEvaluator::MakeReady(const Candidate& candidate
     return nullptr;
   }
   trial.facts = (*kernel)->facts();
-  if (verified_.contains(CandidateName(candidate))) return *kernel;
-  const absl::StatusOr<Complaint> complaint = verifier_.Verify(**kernel, options_.seed, before);
+  if (verified_us_.contains(CandidateName(candidate))) return *kernel;
+  std::vector<double> samples_us;
+  const auto sample = [&](const Enqueue& launch) -> absl::Status {
+    before();
+    ASSIGN_OR_RETURN(samples_us.emplace_back(), timer_->Sample(launch));
+    return absl::OkStatus();
+  };
+  const absl::StatusOr<Complaint> complaint = verifier_.Verify(**kernel, options_.seed, sample);
   if (!complaint.ok()) {
     RETURN_IF_ERROR(Blame(complaint.status(), trial));
     return nullptr;
@@ -177,18 +183,19 @@ absl::StatusOr<LoadedKernel*> GpuEvaluator::MakeReady(const Candidate& candidate
     RETURN_IF_ERROR(workload_.Refill());
     return nullptr;
   }
-  verified_.insert(CandidateName(candidate));
+  verified_us_[CandidateName(candidate)] = std::move(samples_us);
   return *kernel;
 }
 
 absl::Status GpuEvaluator::Probe(const LoadedKernel& kernel, Trial& trial,
                                  const std::function<void()>& before) {
+  const std::vector<double>& verified_us = verified_us_.at(CandidateName(kernel.candidate()));
   std::vector<std::vector<double>> samples;
   std::vector<double> least_us;
   for (size_t draw = 0; draw < best_us_.size(); ++draw) {
     double& best_us = best_us_[draw];
     absl::StatusOr<std::vector<double>> probed =
-        timer_->Probe(LaunchOf(kernel, static_cast<int>(draw)), best_us, before);
+        timer_->Probe(LaunchOf(kernel, static_cast<int>(draw)), verified_us[draw], best_us, before);
     if (!probed.ok()) return Blame(probed.status(), trial);
     samples.push_back(*std::move(probed));
     least_us.push_back(std::ranges::min(samples.back()));

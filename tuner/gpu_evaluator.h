@@ -8,7 +8,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -119,8 +118,9 @@ class GpuEvaluator {
   std::map<std::string, LoadedKernel> kernels_;  // of each config; kept across problems
   std::map<std::string, KernelFacts> facts_;     // of their cubins, by KernelName
   Problem problem_;                              // the one loaded
-  std::set<std::string> verified_;               // of it
-  std::vector<double> best_us_;                  // of it, on each timed draw; 0: none known
+  // Of it: what was found right, with a sample of the launch on each draw.
+  std::map<std::string, std::vector<double>> verified_us_;
+  std::vector<double> best_us_;  // of it, on each timed draw; 0: none known
 };
 
 }  // namespace moetune

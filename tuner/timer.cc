@@ -81,16 +81,21 @@ absl::StatusOr<double> Timer::SampleHot(const Enqueue& launch, int launches) {
   return all_us / launches;
 }
 
-absl::StatusOr<std::vector<double>> Timer::Probe(const Enqueue& launch, double best_us,
+absl::StatusOr<std::vector<double>> Timer::Probe(const Enqueue& launch, double verified_us,
+                                                 double best_us,
                                                  const std::function<void()>& before) {
   std::vector<double> samples;
-  int wanted = policy_.probe_samples;
-  while (static_cast<int>(samples.size()) < wanted) {
+  if (policy_.IsLong(verified_us)) samples.push_back(verified_us);
+  const auto wanted = [&] {
+    if (samples.empty()) return policy_.probe_samples;
+    const double least_us = *std::ranges::min_element(samples);
+    if (IsHopeless(least_us, best_us)) return 0;
+    return policy_.IsLong(least_us) ? policy_.long_probe_samples : policy_.probe_samples;
+  };
+  while (static_cast<int>(samples.size()) < wanted()) {
     before();
     ASSIGN_OR_RETURN(const double sample, Sample(launch));
     samples.push_back(sample);
-    if (policy_.IsLong(sample)) wanted = policy_.long_probe_samples;
-    if (IsHopeless(*std::min_element(samples.begin(), samples.end()), best_us)) break;
   }
   return samples;
 }

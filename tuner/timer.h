@@ -85,8 +85,10 @@ class Timer {
   absl::StatusOr<double> SampleHot(const Enqueue& launch, int launches);
 
   // Few samples, no more once hopeless beside `best_us` (0: none known). `before` each of them.
-  absl::StatusOr<std::vector<double>> Probe(const Enqueue& launch, double best_us,
-                                            const std::function<void()>& before);
+  // `verified_us`, a sample of the launch that was verified, is the first where it is long: what
+  // only a first launch does is nothing beside it.
+  absl::StatusOr<std::vector<double>> Probe(const Enqueue& launch, double verified_us,
+                                            double best_us, const std::function<void()>& before);
 
  private:
   // Enqueues a fill of the L2, which runs for tens of microseconds: by its end all that follows is

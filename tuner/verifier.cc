@@ -19,9 +19,11 @@ std::string InDraw(std::string_view complaint, const HostWorkload& host, int dra
 
 }  // namespace
 
-absl::Status Verifier::Run(const LoadedKernel& kernel, int draw) {
+absl::Status Verifier::Run(const LoadedKernel& kernel, int draw, const Launcher& launcher) {
   RETURN_IF_ERROR(workload_.PoisonOutput());
-  RETURN_IF_ERROR(kernel.Launch(workload_.host().problem, workload_.Args(draw), stream_.get()));
+  RETURN_IF_ERROR(launcher([&] {
+    return kernel.Launch(workload_.host().problem, workload_.Args(draw), stream_.get());
+  }));
   return stream_.Synchronize();
 }
 
@@ -74,14 +76,13 @@ Complaint Verifier::Judge(int draw, const Output& output, uint64_t seed) const {
 }
 
 absl::StatusOr<Complaint> Verifier::Verify(const LoadedKernel& kernel, uint64_t seed,
-                                           const std::function<void()>& before) {
+                                           const Launcher& launcher) {
   const std::string_view family = kernel.candidate().family->name;
   const auto known = expected_.find(family);
   const int draws = static_cast<int>(workload_.host().draws.size());
   std::vector<Expected> outputs(draws);
   for (int draw = 0; draw < draws; ++draw) {
-    before();
-    RETURN_IF_ERROR(Run(kernel, draw));
+    RETURN_IF_ERROR(Run(kernel, draw, launcher));
     Complaint complaint;
     if (known != expected_.end()) {
       ASSIGN_OR_RETURN(complaint, CompareBits(known->second[draw]));

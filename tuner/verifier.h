@@ -19,6 +19,7 @@
 #include "runtime/comparison.h"
 #include "runtime/kernel.h"
 #include "tuner/output_check.h"
+#include "tuner/timer.h"
 #include "tuner/workload.h"
 
 namespace moetune {
@@ -41,11 +42,14 @@ class Verifier {
   // Whether a kernel of this family has been found right already.
   bool Knows(const Family& family) const { return expected_.contains(family.name); }
 
+  // Makes the one launch that it is given, and may take its time.
+  using Launcher = std::function<absl::Status(const Enqueue&)>;
+
   // What is wrong with the output of `kernel`, if anything. An error is the driver's: the launch
-  // was refused, or has broken the context.
-  // `before` each launch.
-  absl::StatusOr<Complaint> Verify(const LoadedKernel& kernel, uint64_t seed,
-                                   const std::function<void()>& before);
+  // was refused, or has broken the context. `launcher` is called for each draw, in their order.
+  absl::StatusOr<Complaint> Verify(
+      const LoadedKernel& kernel, uint64_t seed,
+      const Launcher& launcher = [](const Enqueue& launch) { return launch(); });
 
  private:
   using Output = std::vector<uint8_t>;
@@ -56,7 +60,7 @@ class Verifier {
     Buffer copy;
   };
 
-  absl::Status Run(const LoadedKernel& kernel, int draw);
+  absl::Status Run(const LoadedKernel& kernel, int draw, const Launcher& launcher);
   absl::StatusOr<Complaint> CompareBits(Expected& expected);
   absl::StatusOr<bool> IsCopy(const Buffer& copy) const;
   absl::Status KeepCopy(Buffer& copy);

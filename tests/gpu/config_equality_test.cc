@@ -84,7 +84,7 @@ class ConfigEqualityTest : public KernelShopTest {
     candidates.insert(candidates.begin(), BaseCandidate());
     for (const Candidate& candidate : candidates) {
       ASSIGN_OR_RETURN(const LoadedKernel* kernel, shop_->Get(problem, candidate));
-      ASSIGN_OR_RETURN(const Complaint complaint, verifier.Verify(*kernel, Seed(), [] {}));
+      ASSIGN_OR_RETURN(const Complaint complaint, verifier.Verify(*kernel, Seed()));
       if (complaint) {
         return absl::DataLossError(absl::StrFormat("%s: %s", candidate.config.Text(), *complaint));
       }

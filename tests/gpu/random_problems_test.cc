@@ -184,7 +184,7 @@ class RandomProblemsTest : public KernelShopTest {
   absl::Status Check(const Problem& problem, const Candidate& candidate, Verifier& verifier,
                      uint64_t seed) {
     ASSIGN_OR_RETURN(const LoadedKernel* kernel, shop_->Get(problem, candidate));
-    ASSIGN_OR_RETURN(const Complaint complaint, verifier.Verify(*kernel, seed, [] {}));
+    ASSIGN_OR_RETURN(const Complaint complaint, verifier.Verify(*kernel, seed));
     return complaint ? absl::DataLossError(*complaint) : absl::OkStatus();
   }
 

@@ -221,6 +221,17 @@ TEST(GpuEvaluator, AKernelIsVerifiedOnceAndLoadedOnceForAProblem) {
   EXPECT_EQ(bench.cuda.loaded_modules(), 1);
 }
 
+TEST(GpuEvaluator, ALongKernelIsTimedWhileItIsVerified) {
+  Bench bench(TimesOf(3000, 9000, 3000));
+  ASSERT_TRUE(bench.Measure({kGood}, Effort::kProbe).ok());
+  EXPECT_EQ(bench.cuda.launches().size(), 2u + 1u) << "two draws, one more sample of the first";
+  EXPECT_EQ(bench.trials[0]->measurement.samples, 2);
+  ASSERT_TRUE(bench.Measure({kOther}, Effort::kProbe).ok());
+  EXPECT_EQ(bench.cuda.launches().size(), 3u + 2u) << "hopeless";
+  EXPECT_EQ(bench.trials[0]->measurement.samples, 1);
+  EXPECT_NEAR(bench.trials[0]->measurement.time_us, 9000, 1e-3);
+}
+
 TEST(GpuEvaluator, AMixIsVerifiedAndTimedOnEachOfItsRoutings) {
   const Problem mix = ProblemOf("forward/bf16/gather/e4/t12x2/n40/k24/balanced+softmax+zipf");
   Bench bench(TimesOf(100, 140, 140));

@@ -1,11 +1,15 @@
 #include "tuner/timer.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/tuner/timer_fixture.h"
 
 namespace moetune {
 namespace {
+
+using ::testing::DoubleNear;
+using ::testing::ElementsAre;
 
 TEST(ProbeRule, DropsWhatIsHalfSlowerAndGivesShortKernelsMoreRoom) {
   EXPECT_FALSE(IsHopeless(149, 100));
@@ -56,7 +60,7 @@ TEST_F(TimerTest, AHotSampleIsOneOfSeveralLaunchesAfterOneThatDoesNotCount) {
 TEST_F(TimerTest, AProbeEndsEarlyWhenItIsHopelessOrLong) {
   int told = 0;
   const auto samples = [&](const Enqueue& launch, double best_us) {
-    return timer_.Probe(launch, best_us, [&] { ++told; })->size();
+    return timer_.Probe(launch, 64, best_us, [&] { ++told; })->size();
   };
   const Enqueue launch = LaunchOf(64);
   EXPECT_EQ(samples(launch, 0), 3u);
@@ -64,6 +68,18 @@ TEST_F(TimerTest, AProbeEndsEarlyWhenItIsHopelessOrLong) {
   EXPECT_EQ(samples(launch, 20), 1u);
   EXPECT_EQ(samples(LaunchOf(128), 0), 2u);
   EXPECT_EQ(told, 3 + 3 + 1 + 2);
+}
+
+TEST_F(TimerTest, WhatALongKernelTookWhenItWasVerifiedIsItsFirstSample) {
+  int told = 0;
+  const Enqueue launch = LaunchOf(128);
+  const auto samples = [&](double verified_us, double best_us) {
+    return timer_.Probe(launch, verified_us, best_us, [&] { ++told; }).value();
+  };
+  EXPECT_THAT(samples(3100, 0), ElementsAre(3100, DoubleNear(3000, 1e-3)));
+  EXPECT_THAT(samples(3100, 1000), ElementsAre(3100)) << "hopeless: not launched again";
+  EXPECT_THAT(samples(1900, 1000), ElementsAre(DoubleNear(3000, 1e-3))) << "too short to count";
+  EXPECT_EQ(told, 1 + 0 + 1);
 }
 
 }  // namespace

@@ -43,7 +43,7 @@ struct Bench {
         Compile(gpu.nvrtc.api(), MakeSource(problem.shape, candidate), "sm_90a").value();
     const LoadedKernel kernel = LoadedKernel::Load(gpu.context, cubin, candidate, problem).value();
     const size_t before = fake_cuda::machine->downloaded_bytes;
-    const Complaint complaint = verifier.Verify(kernel, 1, [] {}).value();
+    const Complaint complaint = verifier.Verify(kernel, 1).value();
     read_back = fake_cuda::machine->downloaded_bytes - before;
     return complaint;
   }
