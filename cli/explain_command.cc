@@ -88,7 +88,8 @@ std::string CardText(const Explanation& explanation) {
   if (clocks.temperature_c > 0) parts.push_back(absl::StrFormat("%d °C", clocks.temperature_c));
   if (!clocks.throttle.empty()) parts.push_back("held down by " + clocks.throttle);
   if (at->unsteady_rounds > 0) {
-    parts.push_back(absl::StrFormat("%d rounds in which that kept changing", at->unsteady_rounds));
+    parts.push_back(absl::StrFormat("throttling kept changing in %d round%s", at->unsteady_rounds,
+                                    at->unsteady_rounds == 1 ? "" : "s"));
   }
   return absl::StrJoin(parts, ", ");
 }

@@ -88,7 +88,7 @@ absl::StatusOr<std::vector<double>> Timer::Probe(const Enqueue& launch, double v
   if (policy_.IsLong(verified_us)) samples.push_back(verified_us);
   const auto wanted = [&] {
     if (samples.empty()) return policy_.probe_samples;
-    const double least_us = *std::ranges::min_element(samples);
+    const double least_us = std::ranges::min(samples);
     if (IsHopeless(least_us, best_us)) return 0;
     return policy_.IsLong(least_us) ? policy_.long_probe_samples : policy_.probe_samples;
   };

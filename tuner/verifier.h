@@ -29,6 +29,9 @@ class Verifier {
   // The family that runs every problem, and that all others are compared with.
   static constexpr std::string_view kReference = "reference";
 
+  // Makes the one launch that it is given, and may take its time.
+  using Launcher = std::function<absl::Status(const Enqueue&)>;
+
   // Both are borrowed.
   Verifier(Workload& workload, const Stream& stream) : workload_(workload), stream_(stream) {}
 
@@ -41,9 +44,6 @@ class Verifier {
 
   // Whether a kernel of this family has been found right already.
   bool Knows(const Family& family) const { return expected_.contains(family.name); }
-
-  // Makes the one launch that it is given, and may take its time.
-  using Launcher = std::function<absl::Status(const Enqueue&)>;
 
   // What is wrong with the output of `kernel`, if anything. An error is the driver's: the launch
   // was refused, or has broken the context. `launcher` is called for each draw, in their order.

@@ -25,10 +25,11 @@ std::string DefaultStands(std::span<const Finalist> finalists, const std::vector
                            finalists.size());
   }
   return absl::StrFormat(
-      "the default stands: the best of %d others is %.1f %% faster (95 %% interval %.2fx to "
-      "%.2fx), "
-      "and a winner must be surely more than %.0f %% faster",
-      finalists.size() - 1, 100 * (best->middle - 1), best->low, best->high, 100 * guard_band);
+      "the default stands: the best of %d others is %.1f %% faster (95 %% interval %.1f to %.1f "
+      "%%), "
+      "and a winner must be surely more than %g %% faster",
+      finalists.size() - 1, 100 * (best->middle - 1), 100 * (best->low - 1), 100 * (best->high - 1),
+      100 * guard_band);
 }
 
 // Drops of equals those that are behind back to back: the guard band holds there too, since a few
@@ -115,7 +116,7 @@ Verdict ChooseWinner(std::span<const Finalist> finalists, double guard_band, uin
   });
 
   std::string reason = absl::StrFormat(
-      "%.2fx as fast as the default (95 %% interval %.2fx to %.2fx, %d rounds)",
+      "%.2fx as fast as the default (95 %% interval %.3fx to %.3fx, %d rounds)",
       gains[winner].middle, gains[winner].low, gains[winner].high, standard.samples_us.size());
   reason += TieText(equals, faster.size());
   return {winner, MedianInterval(finalists[winner].samples_us, seed), std::move(reason)};

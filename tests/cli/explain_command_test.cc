@@ -120,7 +120,7 @@ TEST_F(ExplainTest, HowTheCardDidInTheFinalIsSaid) {
       .value();
   const CliResult text = RunCli(kExplainCommand, {"--db", db, key_});
   EXPECT_THAT(text.out, HasSubstr("card     SMs at 1755 MHz, 512 W, 61 °C, held down by "
-                                  "power_cap, 2 rounds in which that kept changing\n"));
+                                  "power_cap, throttling kept changing in 2 rounds\n"));
   const Json json = Json::parse(RunCli(kExplainCommand, {"--db", db, key_, "--json"}).out);
   EXPECT_EQ(json[0]["finalists"][0]["throttle"], "power_cap");
   EXPECT_EQ(json[0]["finalists"][0]["unsteady_rounds"], 2);

@@ -40,6 +40,15 @@ TEST(WinnerRule, TheDefaultStandsWithinTheBand) {
   EXPECT_EQ(verdict.winner, 0u);
   EXPECT_THAT(verdict.reason, HasSubstr("the default stands"));
   EXPECT_THAT(verdict.reason, HasSubstr("1.5 % faster"));
+  EXPECT_THAT(verdict.reason, HasSubstr("surely more than 2 % faster"));
+}
+
+TEST(WinnerRule, ReasonsTellANarrowBandAndInterval) {
+  const std::vector<Finalist> finalists = {Timed(100, "a=1"), Timed(99.7, "a=2")};
+  EXPECT_THAT(
+      ChooseWinner(finalists, 0.005, 1).reason,
+      AllOf(HasSubstr("95 % interval 0.3 to 0.3 %"), HasSubstr("surely more than 0.5 % faster")));
+  EXPECT_THAT(ChooseWinner(finalists, 0.001, 1).reason, HasSubstr("interval 1.003x to 1.003x"));
 }
 
 TEST(WinnerRule, TheDefaultStandsWhereTheGainIsNotSure) {
