@@ -1,6 +1,12 @@
 #!/bin/bash
-# Installs what a build needs (Debian 12 or Ubuntu 24.04). Safe to run again: what is there stays.
+# Installs what a build needs (Debian 12 or Ubuntu 24.04): scripts/setup.sh [--browser]
+#   --browser  also Chromium, in which a test opens a report; no failure where there is none
+# Safe to run again: what is there stays.
 set -euo pipefail
+case "$*" in
+  "" | --browser) ;;
+  *) echo "usage: scripts/setup.sh [--browser]" >&2; exit 2 ;;
+esac
 
 packages=(
   g++ cmake ninja-build pkg-config python3 binutils
@@ -16,21 +22,28 @@ for package in "${packages[@]}"; do
   [[ $status == installed ]] || missing+=("$package")
 done
 
-if ((${#missing[@]})); then
-  echo "setup: installing ${missing[*]}"
+# PACKAGE...
+install() {
+  echo "setup: installing $*"
   as_root=()
   if ((EUID != 0)); then
     command -v sudo >/dev/null || {
-      echo "setup: not root and no sudo; as root, run: apt-get install ${missing[*]}" >&2
-      exit 1
+      echo "setup: not root and no sudo; as root, run: apt-get install $*" >&2
+      return 1
     }
     as_root=(sudo)
   fi
-  "${as_root[@]}" apt-get update -q
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -q -y --no-install-recommends "${missing[@]}"
+  "${as_root[@]}" apt-get update -q &&
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
+}
+
+if ((${#missing[@]})); then
+  install "${missing[@]}"
 else
   echo "setup: all packages are installed"
+fi
+if [[ $* == --browser ]] && ! command -v chromium >/dev/null; then
+  install chromium || echo "setup: no Chromium; the tests that open a report in a browser will be skipped"
 fi
 
 # cmake -P runs the same search as the build.

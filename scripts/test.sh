@@ -2,19 +2,20 @@
 # Builds and runs every test: scripts/test.sh [--all]
 #   (nothing)  the release build
 #   --all      also address + undefined-behaviour sanitizers, and the thread sanitizer for the tests
-#              labelled tsan
+#              labelled tsan, and Chromium for the test that opens a report in a browser
 # Ends with ctest's own summary of each run. Tests that need a GPU show as skipped without one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 presets=(release)
+setup=()
 case "$*" in
   "") ;;
-  --all) presets+=(asan tsan) ;;
+  --all) presets+=(asan tsan) setup+=(--browser) ;;
   *) echo "usage: scripts/test.sh [--all]" >&2; exit 2 ;;
 esac
 
-scripts/setup.sh
+scripts/setup.sh "${setup[@]}"
 
 # GCC 12's thread sanitizer does not start where addresses are randomised over more than 28 bits.
 fixed_addresses=()
