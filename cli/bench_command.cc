@@ -14,6 +14,7 @@
 #include "cli/problem_set.h"
 #include "cli/shared_options.h"
 #include "cli/table.h"
+#include "cli/text_file.h"
 #include "kernels/cost_model.h"
 #include "kernels/registry.h"
 #include "kernels/status_macros.h"

@@ -1,4 +1,5 @@
 // bundle: the winners of a model and their cubins in one folder, to be copied to where they run.
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <map>
@@ -6,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "cli/command.h"
 #include "cli/shared_options.h"
+#include "cli/stale_here.h"
 #include "kernels/registry.h"
 #include "kernels/source.h"
 #include "kernels/status_macros.h"
@@ -49,8 +51,8 @@ absl::StatusOr<std::vector<Record>> WinnersOfModel(const BundleOptions& bundle,
                       device.empty() ? "" : " on " + device));
 }
 
-// The cubin that was timed, or what the same compiler makes of the same source: any other would not
-// be what the winner's times are of.
+// The cubin that was timed, or what the same compiler makes of this program's source: that of
+// another compiler would not be what the winner's times are of.
 absl::StatusOr<Cubin> FindCubin(const CubinCache& cache, const Winner& winner, const Source& source,
                                 const std::string& arch) {
   const std::string& version = winner.environment.nvrtc;
@@ -61,8 +63,7 @@ absl::StatusOr<Cubin> FindCubin(const CubinCache& cache, const Winner& winner, c
   if (nvrtc.ok() && NvrtcVersionText(**nvrtc) == version) return Compile(**nvrtc, source, arch);
   return absl::FailedPreconditionError(
       absl::StrFormat("the kernel of %s (%s %s) is not in '%s', and NVRTC %s, which made it, is "
-                      "not here: bundle on "
-                      "the machine that tuned it, or give --cubins",
+                      "not here: bundle on the machine that tuned it, or give --cubins",
                       ProblemKey(winner.problem), winner.family, winner.config.Text(),
                       cache.folder().string(), version));
 }
@@ -114,14 +115,24 @@ absl::StatusOr<size_t> MakeBundle(const std::vector<Record>& records, const Cubi
       absl::StrFormat("cannot make the folder '%s': %s", out, error.message()));
 }
 
+// A winner whose kernel has changed since is bundled as it is now: right, but not as it was timed.
+void PrintStale(const std::vector<Record>& records, std::ostream& out) {
+  const auto stale = std::ranges::count_if(records, [](const Record& record) {
+    return !StaleHere(std::get<Winner>(record.row), /*for_this_machine=*/false).empty();
+  });
+  if (stale == 0) return;
+  out << absl::StrFormat("note: the kernels of %d winners have changed since they were measured\n",
+                         stale);
+}
+
 absl::StatusOr<int> Run(std::span<const std::string> arguments) {
   BundleOptions bundle;
   Options options(
       "moetune bundle --model NAME --out FOLDER [OPTION...]",
       "Writes the winners of a model and their compiled kernels into a new folder. A runtime opens "
       "FOLDER/moetune.db with FOLDER/cubins and needs no compiler; `moetune serve` and `merge` "
-      "take "
-      "the database as any other. Winners of ranks that hold a share of the experts are included.");
+      "take the database as any other. Winners of ranks that hold a share of the experts are "
+      "included.");
   AddDatabaseOption(options, &bundle.db);
   options.Text("model", "NAME", &bundle.model, "the model, as `tune` knows it");
   options.Text("out", "FOLDER", &bundle.out, "the folder to make");
@@ -135,12 +146,16 @@ absl::StatusOr<int> Run(std::span<const std::string> arguments) {
   const absl::StatusOr<Model> model = FindModel(bundle.model);
   if (!model.ok()) return UsageError(model.status());
 
+  // What is not finished stands beside the folder, not in it.
+  while (bundle.out.size() > 1 && bundle.out.ends_with('/')) bundle.out.pop_back();
+
   ASSIGN_OR_RETURN(const std::vector<Record> records, WinnersOfModel(bundle, *model));
   ASSIGN_OR_RETURN(const std::string folder, CubinFolder(bundle.cubins));
   ASSIGN_OR_RETURN(const CubinCache cache, CubinCache::Open(folder));
   ASSIGN_OR_RETURN(const size_t cubins, MakeBundle(records, cache, bundle.out));
   std::cout << absl::StrFormat("%d winners and %d cubins in %s\n", records.size(), cubins,
                                bundle.out);
+  PrintStale(records, std::cerr);
   return kExitOk;
 }
 

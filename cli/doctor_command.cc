@@ -58,18 +58,19 @@ std::vector<Finding> CheckGpus() {
 }
 
 Finding CheckDatabase(const std::string& path) {
-  if (!std::filesystem::exists(path)) {
+  const absl::StatusOr<std::unique_ptr<Store>> store = OpenStore(path, OpenMode::kReadOnly);
+  if (absl::IsNotFound(store.status())) {
     return Good("database", absl::StrFormat("%s: none yet; tune or import makes it", path));
   }
-  const absl::StatusOr<std::unique_ptr<Store>> store = OpenStore(path, OpenMode::kReadOnly);
   absl::Status status = store.status();
   if (store.ok()) {
     const absl::StatusOr<ScanResult> scan = (*store)->Scan(0);
     if (scan.ok()) {
-      const char* write = access(path.c_str(), W_OK) == 0 ? "" : ", read-only";
+      const bool refused = access(path.c_str(), W_OK) != 0 && (errno == EACCES || errno == EROFS);
       return Good("database",
                   absl::StrFormat("%s: %d records, %d winners%s", path, scan->records.size(),
-                                  Snapshot::Fold(nullptr, *scan)->Winners().size(), write));
+                                  Snapshot::Fold(nullptr, *scan)->Winners().size(),
+                                  refused ? ", read-only" : ""));
     }
     status = scan.status();
   }

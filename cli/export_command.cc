@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/shared_options.h"
 #include "db/text_format.h"
+#include "kernels/device_spec.h"
 #include "kernels/names.h"
 #include "kernels/status_macros.h"
 #include "tuner/sweep_trace.h"
@@ -54,19 +55,29 @@ absl::Status Check(const ExportOptions& asked) {
 // The one that fits what was asked.
 absl::StatusOr<TracedProblem> ChooseTraced(const ExportOptions& asked,
                                            std::span<const Record> records) {
+  std::string device = asked.device_name;
+  if (const auto known = FindKnownDevice(device); known.ok()) device = known->name;
   std::vector<TracedProblem> fitting = TracedProblems(records);
   std::erase_if(fitting, [&](const TracedProblem& traced) {
     return (!asked.problem.empty() && ParseProblem(asked.problem).value() != traced.problem) ||
-           (!asked.device_name.empty() && asked.device_name != traced.device);
+           (!device.empty() && device != traced.device);
   });
   if (fitting.size() == 1) return fitting.front();
   if (fitting.empty()) {
-    return absl::NotFoundError("no trials of that problem and device stand in the database");
+    return absl::NotFoundError(
+        absl::StrFormat("the database has no trials of %s on %s",
+                        asked.problem.empty() ? "any problem" : asked.problem,
+                        device.empty() ? "any device" : "'" + device + "'"));
   }
+  constexpr size_t kMost = 8;
   std::string message =
-      "a T4 file holds one problem on one device; choose by --problem and --device-name:";
-  for (const TracedProblem& traced : fitting) {
-    absl::StrAppendFormat(&message, "\n  %s on %s", ProblemKey(traced.problem), traced.device);
+      "a T4 file holds one problem on one device; choose by --problem and --device-name: ";
+  for (size_t i = 0; i < std::min(kMost, fitting.size()); ++i) {
+    absl::StrAppendFormat(&message, "%s%s on %s", i == 0 ? "" : "; ",
+                          ProblemKey(fitting[i].problem), fitting[i].device);
+  }
+  if (fitting.size() > kMost) {
+    absl::StrAppendFormat(&message, "; and %d more", fitting.size() - kMost);
   }
   return absl::InvalidArgumentError(message);
 }
@@ -82,7 +93,8 @@ absl::StatusOr<int> Run(std::span<const std::string> arguments) {
   options.Flag("winners", &asked.winners, "only the standing winners: what is worth shipping");
   options.Text("format", "NAME", &asked.format, "text or t4 (default: text)");
   options.Text("problem", "KEY", &asked.problem, "of the trials, where there are several");
-  options.Text("device-name", "NAME", &asked.device_name, "likewise");
+  options.Text("device-name", "NAME", &asked.device_name,
+               "the GPU of the trials, where there are several");
   ASSIGN_OR_RETURN(const bool go_on, options.Parse(arguments));
   if (!go_on) return kExitOk;
   RETURN_IF_ERROR(UsageError(Check(asked)));

@@ -1,13 +1,12 @@
 // import: copies records from other databases and text files into one. Repeating it adds nothing.
 #include <algorithm>
-#include <fstream>
 #include <iostream>
 #include <iterator>
-#include <sstream>
 
 #include "absl/strings/str_format.h"
 #include "cli/command.h"
 #include "cli/shared_options.h"
+#include "cli/text_file.h"
 #include "db/merge.h"
 #include "db/text_format.h"
 #include "kernels/status_macros.h"
@@ -19,11 +18,7 @@ namespace {
 constexpr std::string_view kSqliteMagic = "SQLite format 3";
 
 absl::StatusOr<std::vector<Record>> ReadRecords(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return absl::NotFoundError(absl::StrFormat("cannot read '%s'", path));
-  std::stringstream content;
-  content << file.rdbuf();
-  const std::string text = content.str();
+  ASSIGN_OR_RETURN(const std::string text, ReadTextFile(path));
   if (text.starts_with(kSqliteMagic)) {
     ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, OpenStore(path, OpenMode::kReadOnly));
     ASSIGN_OR_RETURN(ScanResult scan, store->Scan(0));

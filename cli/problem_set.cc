@@ -1,12 +1,12 @@
 #include "cli/problem_set.h"
 
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <sstream>
 
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "cli/text_file.h"
 #include "kernels/names.h"
 #include "kernels/status_macros.h"
 
@@ -146,6 +146,10 @@ absl::StatusOr<SweepSpec> ReadProblemSet(const ProblemSetOptions& set) {
     spec.problems.push_back(problem);
   }
   RETURN_IF_ERROR(ReadLists(set, spec));
+  if (spec.models.empty() && !(set.ops + set.fusions + set.tokens + set.routing_counts).empty()) {
+    return absl::InvalidArgumentError(
+        "--ops, --fusions, --tokens and --routing-counts are of models; a --problem has its own");
+  }
   if (set.routing_counts.empty()) return spec;
   if (!set.routing.empty()) {
     return absl::InvalidArgumentError("give either --routing or --routing-counts, not both");
@@ -153,15 +157,6 @@ absl::StatusOr<SweepSpec> ReadProblemSet(const ProblemSetOptions& set) {
   ASSIGN_OR_RETURN(const std::string json, ReadTextFile(set.routing_counts));
   RETURN_IF_ERROR(TakeRoutingCounts(json, spec));
   return spec;
-}
-
-absl::StatusOr<std::string> ReadTextFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::stringstream text;
-  if (!file || !(text << file.rdbuf())) {
-    return absl::NotFoundError(absl::StrFormat("cannot read '%s'", path));
-  }
-  return text.str();
 }
 
 }  // namespace moetune

@@ -26,8 +26,6 @@ void AddProblemSetOptions(Options& options, ProblemSetOptions* set);
 // InvalidArgument names the option or value that is wrong, NotFound a file that cannot be read.
 absl::StatusOr<SweepSpec> ReadProblemSet(const ProblemSetOptions& set);
 
-absl::StatusOr<std::string> ReadTextFile(const std::string& path);
-
 }  // namespace moetune
 
 #endif  // MOETUNE_CLI_PROBLEM_SET_H_

@@ -14,6 +14,7 @@
 #include "cli/command.h"
 #include "cli/problem_set.h"
 #include "cli/shared_options.h"
+#include "cli/text_file.h"
 #include "cli/tune_progress.h"
 #include "cli/version.h"
 #include "cli/winner_json.h"
@@ -60,8 +61,7 @@ void AddOptions(Options& options, TuneOptions& tune) {
   AddDatabaseOption(options, &tune.db);
   options.Text("device", "ORDINALS|estimate:NAME", &tune.device,
                "a GPU of this machine, or several of one kind, each with problems of its own: 0,1; "
-               "or one to "
-               "rank for without timing: estimate:h200 (default: 0)");
+               "or one to rank for without timing: estimate:h200 (default: 0)");
   options.Text("shard", "I/N", &tune.shard,
                "of every N problems only the I-th, from 1/N to N/N: one for each job of an array, "
                "each with a database of its own (moetune merge)");
@@ -134,9 +134,17 @@ absl::StatusOr<double> ParseGuardBand(const std::string& text) {
       absl::StrFormat("tune: --guard-band '%s' is no percentage from 0 to 50", text));
 }
 
+// The device of estimate:NAME.
+absl::StatusOr<DeviceSpec> EstimatedDevice(std::string_view device) {
+  return FindKnownDevice(device.substr(kEstimatePrefix.size()));
+}
+
 // "0" or "0,1": each once. None of an estimate.
 absl::StatusOr<std::vector<int>> ParseOrdinals(const std::string& list) {
-  if (list.starts_with(kEstimatePrefix)) return std::vector<int>();
+  if (list.starts_with(kEstimatePrefix)) {
+    RETURN_IF_ERROR(EstimatedDevice(list).status());
+    return std::vector<int>();
+  }
   const std::vector<std::string> texts = absl::StrSplit(list, ',');
   std::vector<int> ordinals;
   for (const std::string& text : texts) {
@@ -173,9 +181,11 @@ absl::StatusOr<SweepOptions> ReadSweepOptions(const TuneOptions& tune,
   }
   sweep.known = tune.known;
   sweep.budget = static_cast<int>(tune.budget);
-  if (!tune.time_limit.empty() && !absl::ParseDuration(tune.time_limit, &sweep.time_limit)) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "tune: --time-limit '%s' is no duration; such as 90s, 15m, 2h", tune.time_limit));
+  if (!tune.time_limit.empty() && (!absl::ParseDuration(tune.time_limit, &sweep.time_limit) ||
+                                   sweep.time_limit <= absl::ZeroDuration())) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("tune: --time-limit '%s' is no duration above zero, such as 90s, 15m, 2h",
+                        tune.time_limit));
   }
   if (!tune.guard_band.empty()) {
     ASSIGN_OR_RETURN(sweep.guard_band, ParseGuardBand(tune.guard_band));
@@ -199,8 +209,7 @@ absl::StatusOr<Evaluators> StartEvaluators(const TuneOptions& tune,
   ASSIGN_OR_RETURN(const WorkerCommand worker, WorkerProgram(tune.worker));
   Evaluators evaluators;
   if (tune.device.starts_with(kEstimatePrefix)) {
-    ASSIGN_OR_RETURN(const DeviceSpec device,
-                     FindKnownDevice(std::string_view(tune.device).substr(kEstimatePrefix.size())));
+    ASSIGN_OR_RETURN(const DeviceSpec device, EstimatedDevice(tune.device));
     ASSIGN_OR_RETURN(evaluators.emplace_back(),
                      EstimateEvaluator::Start(device, {.worker = worker,
                                                        .cubin_folder = cubins,
@@ -268,9 +277,8 @@ void PrintUsage(const Evaluators& evaluators) {
     const absl::Duration rest =
         usage.total - usage.starting - usage.measuring - usage.waiting_for_compiles;
     std::cout << absl::StrFormat(
-        "%.1f s: %.0f %% measuring, %.0f %% waiting for compiles, %.0f %% search and store, %.0f "
-        "%% "
-        "starting; %d restarts of the timing process\n",
+        "%.1f s: %.0f %% measuring, %.0f %% waiting for compiles, %.0f %% search and store, "
+        "%.0f %% starting; %d restarts of the timing process\n",
         absl::ToDoubleSeconds(usage.total), percent(usage.measuring),
         percent(usage.waiting_for_compiles), percent(rest), percent(usage.starting),
         usage.restarts);
@@ -282,8 +290,7 @@ absl::StatusOr<int> Run(std::span<const std::string> arguments) {
   Options options(
       "moetune tune (--model NAME | --hf-config FILE | --problem KEY | --spec FILE) [OPTION...]",
       "Compiles, verifies and times the kernel configs of each problem, and keeps the winner. Goes "
-      "on "
-      "where an earlier run on the same database ended, however it ended.");
+      "on where an earlier run on the same database ended, however it ended.");
   AddOptions(options, tune);
   ASSIGN_OR_RETURN(const bool go_on, options.Parse(arguments));
   if (!go_on) return kExitOk;
@@ -298,8 +305,8 @@ absl::StatusOr<int> Run(std::span<const std::string> arguments) {
   const absl::StatusOr<SweepOptions> sweep = ReadSweepOptions(tune, *problems, ordinals->size());
   if (!sweep.ok()) return UsageError(sweep.status());
   ASSIGN_OR_RETURN(const std::string path, WritableDatabasePath(tune.db));
-  ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, OpenStore(path, OpenMode::kReadWrite));
   ASSIGN_OR_RETURN(const Evaluators evaluators, StartEvaluators(tune, *ordinals, spec->histograms));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, OpenStore(path, OpenMode::kReadWrite));
   std::vector<Evaluator*> borrowed;
   for (const auto& evaluator : evaluators) borrowed.push_back(evaluator.get());
 

@@ -1,6 +1,7 @@
 // Dispatcher: one call per grouped GEMM, always with the best known config, never a stall.
 //
-//   auto dispatcher = moetune::Dispatcher::Open({.database = "moetune.db"});
+//   auto dispatcher =
+//       moetune::Dispatcher::Open({.database = "moetune.db", .cubin_folder = "cubins"});
 //   auto problem = moetune::ParseProblem("forward/bf16/gather/e128/t1024x8/n1536/k2048");
 //   absl::Status ready = (*dispatcher)->Prepare(*problem);       // look up, load or compile: once
 //   moetune::MoeArgs args = {.x = x, .w = w, .y = y, .row_counts = counts, .row_index = index,

@@ -85,8 +85,9 @@ absl::StatusOr<int64_t> ReadField(const json& config, std::string_view file,
       if (value.is_null()) continue;
       if (!value.is_number_integer() || value.get<int64_t>() <= 0 ||
           value.get<int64_t>() > std::numeric_limits<int32_t>::max()) {
-        return absl::InvalidArgumentError(absl::StrFormat(
-            "%s: %s is %s, but must be an integer above zero", file, name, value.dump()));
+        return absl::InvalidArgumentError(
+            absl::StrFormat("%s: %s is %s, but must be an integer from 1 to %d", file, name,
+                            value.dump(), std::numeric_limits<int32_t>::max()));
       }
       return value.get<int64_t>();
     }

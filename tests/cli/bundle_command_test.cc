@@ -105,6 +105,27 @@ TEST_F(BundleTest, AFolderThatExistsIsLeftAlone) {
   EXPECT_THAT(Bundle().err, HasSubstr("'" + out_ + "' exists already"));
 }
 
+TEST_F(BundleTest, AFolderMayBeNamedWithASlash) {
+  MakeDatabase(db_, {TunedHere("forward/bf16/gather/e128/t16x8/n1536/k2048/softmax")});
+  const CliResult result = RunCli(kBundleCommand, {"--db", db_, "--model", "qwen3-30b-a3b", "--out",
+                                                   out_ + "/", "--cubins", cubins_});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_TRUE(std::filesystem::exists(out_ + "/moetune.db"));
+}
+
+TEST_F(BundleTest, KernelsThatAreNoLongerThoseThatWereTimedAreSaid) {
+  Winner winner = TunedHere("forward/bf16/gather/e128/t16x8/n1536/k2048/softmax");
+  winner.environment.kernel_fingerprint = FamilyFingerprint(*FindFamily("reference").value());
+  MakeDatabase(db_, {winner});
+  EXPECT_EQ(Bundle().err, "");
+  winner.environment.kernel_fingerprint = "of another source";
+  MakeDatabase(folder_.File("old.db"), {winner});
+  const CliResult old =
+      RunCli(kBundleCommand, {"--db", folder_.File("old.db"), "--model", "qwen3-30b-a3b", "--out",
+                              out_ + "2", "--cubins", cubins_});
+  EXPECT_THAT(old.err, HasSubstr("note: the kernels of 1 winners have changed"));
+}
+
 TEST_F(BundleTest, AModelWithoutWinnersOrUnknownIsSaid) {
   MakeDatabase(db_, {WinnerFor(SmallProblem(64))});
   const CliResult none = Bundle();

@@ -83,7 +83,7 @@ TEST_F(ImportExportTest, TheTrialsOfAProblemAreATraceThatReplayReads) {
   EXPECT_EQ(which.exit_code, 1);
   EXPECT_THAT(which.err, HasSubstr(ProblemKey(SmallProblem(128)) + " on Fiction 100"));
   EXPECT_THAT(RunCli(kExportCommand, {"--db", a_, "--format", "t4", "--device-name", "x"}).err,
-              HasSubstr("no trials of that problem"));
+              HasSubstr("the database has no trials of any problem on 'x'"));
 }
 
 TEST_F(ImportExportTest, WhatDoesNotGoTogetherIsAUsageError) {
@@ -143,8 +143,20 @@ TEST_F(ImportExportTest, TheFolderOfTheDefaultDatabaseIsMade) {
   EXPECT_THAT(result.out, HasSubstr("1 of 1 records added"));
 }
 
-TEST_F(ImportExportTest, AMissingFileAndNoFileAreErrors) {
-  EXPECT_EQ(Import(b_, folder_.File("none.txt")).exit_code, 1);
+TEST_F(ImportExportTest, ADeviceIsNamedAsTheOtherCommandsTakeIt) {
+  Measurement trial = MeasurementFor(SmallProblem(64));
+  trial.device = FindKnownDevice("h200").value();
+  trial.effort = Effort::kProbe;
+  OpenStore(a_, OpenMode::kReadWrite).value()->Append({{NewRecord(trial)}}).value();
+  EXPECT_EQ(Export(a_, {"--format", "t4", "--device-name", "h200"}),
+            Export(a_, {"--format", "t4", "--device-name", "NVIDIA H200"}));
+}
+
+TEST_F(ImportExportTest, AMissingFileAFolderAndNoFileAreErrors) {
+  const CliResult missing = Import(b_, folder_.File("none.txt"));
+  EXPECT_EQ(missing.exit_code, 1);
+  EXPECT_THAT(missing.err, HasSubstr("none.txt': No such file"));
+  EXPECT_THAT(Import(b_, folder_.path()).err, HasSubstr("Is a directory"));
   EXPECT_EQ(RunCli(kImportCommand, {"--db", b_}).exit_code, 2);
 }
 

@@ -61,5 +61,18 @@ TEST(DoctorCommand, AFileThatIsNoDatabaseIsAFindingAndNoFailure) {
   EXPECT_THAT(result.out, HasSubstr("without it: no query"));
 }
 
+TEST(DoctorCommand, AnyLocationOfADatabaseIsAFindingAndNoFailure) {
+  TempFolder folder;
+  MakeDatabase(folder.File("a.db"), {WinnerFor(SmallProblem(64))});
+  const auto state = [&](const std::string& location) {
+    const CliResult result = RunCli(kDoctorCommand, {"--json", "--db", location});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return Finding(Json::parse(result.out), "database")["state"].get<std::string>();
+  };
+  EXPECT_THAT(state("sqlite:" + folder.File("a.db")), HasSubstr("1 records, 1 winners"));
+  EXPECT_THAT(state("memory:"), HasSubstr("0 records"));
+  EXPECT_THAT(state(folder.File(std::string(300, 'a'))), HasSubstr("File name too long"));
+}
+
 }  // namespace
 }  // namespace moetune

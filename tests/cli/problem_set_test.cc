@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "cli/text_file.h"
 #include "tests/testing/temp_folder.h"
 
 namespace moetune {
@@ -59,6 +60,26 @@ TEST_F(RoutingCountsTest, AnotherRoutingBesideThemIsRefused) {
   ProblemSetOptions set = mixtral_;
   set.routing = "zipf";
   EXPECT_THAT(Error("{}", set), HasSubstr("not both"));
+}
+
+TEST(ProblemSet, ListsOfModelsAreRefusedWhereThereIsNone) {
+  const std::string key = "forward/bf16/plain/e8/t64x2/n1024/k512/softmax";
+  for (const ProblemSetOptions& set :
+       {ProblemSetOptions{.problems = {key}, .ops = "forward"},
+        ProblemSetOptions{.problems = {key}, .fusions = "gather"},
+        ProblemSetOptions{.problems = {key}, .tokens = "16"},
+        ProblemSetOptions{.problems = {key}, .routing_counts = "none"}}) {
+    EXPECT_THAT(ReadProblemSet(set).status().message(), HasSubstr("a --problem has its own"));
+  }
+}
+
+TEST(ReadTextFile, AnEmptyFileIsReadAndAReasonIsGivenForTheOthers) {
+  TempFolder folder;
+  WriteFile(folder.File("empty"), "");
+  EXPECT_EQ(ReadTextFile(folder.File("empty")).value(), "");
+  EXPECT_THAT(ReadTextFile(folder.File("none")).status().message(),
+              HasSubstr("none': No such file"));
+  EXPECT_THAT(ReadTextFile(folder.path()).status().message(), HasSubstr("Is a directory"));
 }
 
 }  // namespace

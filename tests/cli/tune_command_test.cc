@@ -168,6 +168,7 @@ TEST_F(TuneTest, SeveralDevicesAreOfOneKind) {
   const CliResult unlike = Tune({"--problem", key_, "--device", "0,1"});
   EXPECT_THAT(unlike.err, AllOf(HasSubstr("Fiction 100"), HasSubstr("Fiction 200"),
                                 HasSubstr("devices of one kind")));
+  EXPECT_FALSE(OpenStore(db_, OpenMode::kReadOnly).ok()) << "nothing was begun";
 }
 
 struct BadUse {
@@ -188,6 +189,10 @@ TEST_F(TuneTest, WhatCannotBeTunedIsAUsageErrorBeforeAnythingIsWritten) {
       {{"--problem", key_, "--strategy", "magic"}, "unknown strategy 'magic'"},
       {{"--problem", key_, "--families", "reference,sm80_mna"}, "did you mean 'sm80_mma'"},
       {{"--problem", key_, "--time-limit", "soon"}, "'soon' is no duration"},
+      {{"--problem", key_, "--time-limit", "0"}, "'0' is no duration above zero"},
+      {{"--problem", key_, "--time-limit=-5s"}, "'-5s' is no duration above zero"},
+      {{"--problem", key_, "--tokens", "16"}, "--tokens and --routing-counts are of models"},
+      {{"--problem", key_, "--device", "estimate:h2000"}, "did you mean 'h200'"},
       {{"--problem", key_, "--guard-band", "much"}, "'much' is no percentage from 0 to 50"},
       {{"--problem", key_, "--guard-band", "51"}, "'51' is no percentage from 0 to 50"},
       {{"--problem", key_, "--budget", "-1"}, "budget"},

@@ -101,7 +101,9 @@ def main(arguments):
             continue
         for line in stale_rows(name, result, current):
             print(line)
-    for place in places:
+    for place in sorted(set(places)):
+        if places.count(place) > 1:
+            problems.append(f"docs/performance.md has more than one place for {place}")
         if not any(has_place(name, [place]) for name in files):
             problems.append(f"there is no result file for '{place}' of docs/performance.md")
     updated = page
