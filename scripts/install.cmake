@@ -6,7 +6,7 @@ install(TARGETS moetune_kernels moetune_db moetune_runtime EXPORT moetuneTargets
         ARCHIVE DESTINATION lib)
 install(TARGETS ${remote_libraries} EXPORT moetuneRemoteTargets ARCHIVE DESTINATION lib)
 install(DIRECTORY kernels db runtime DESTINATION include/moetune
-        FILES_MATCHING PATTERN "*.h" PATTERN "numeric.cuh")
+        FILES_MATCHING PATTERN "*.h" PATTERN "numeric.cuh" PATTERN "tile_queue.cuh")
 install(DIRECTORY db/shipped DESTINATION share/moetune FILES_MATCHING PATTERN "*.txt")
 install(FILES LICENSE DESTINATION share/moetune)
 

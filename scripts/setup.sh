@@ -1,18 +1,19 @@
 #!/bin/bash
-# Installs what a build needs (Debian 12 or Ubuntu 24.04): scripts/setup.sh [--browser]
-#   --browser  also Chromium, in which a test opens a report; no failure where there is none
+# Installs what a build needs (Debian 12 or Ubuntu 24.04): scripts/setup.sh [--checks]
+#   --checks  also what single tests use and else skip: Chromium, which opens a report, and clang,
+#             which proves the lock annotations; no failure where the distribution has them not
 # Safe to run again: what is there stays.
 set -euo pipefail
 case "$*" in
-  "" | --browser) ;;
-  *) echo "usage: scripts/setup.sh [--browser]" >&2; exit 2 ;;
+  "" | --checks) ;;
+  *) echo "usage: scripts/setup.sh [--checks]" >&2; exit 2 ;;
 esac
 
 packages=(
   g++ cmake ninja-build pkg-config python3 binutils
   libgrpc++-dev protobuf-compiler-grpc libprotobuf-dev protobuf-compiler
   libabsl-dev libsqlite3-dev libboost-program-options-dev nlohmann-json3-dev
-  prometheus-cpp-dev zlib1g-dev libssl-dev
+  zlib1g-dev libssl-dev
   libgtest-dev libgmock-dev libbenchmark-dev
 )
 
@@ -42,8 +43,11 @@ if ((${#missing[@]})); then
 else
   echo "setup: all packages are installed"
 fi
-if [[ $* == --browser ]] && ! command -v chromium >/dev/null; then
-  install chromium || echo "setup: no Chromium; the tests that open a report in a browser will be skipped"
+if [[ $* == --checks ]]; then
+  for package in chromium clang; do
+    command -v "$package" >/dev/null || install "$package" ||
+      echo "setup: no $package here; the tests that use it will be skipped"
+  done
 fi
 
 # cmake -P runs the same search as the build.
@@ -55,7 +59,8 @@ if [[ $cuda == *"cannot compile"* ]]; then
 setup: to compile and run kernels, have cuda.h and nvrtc.h of CUDA 13.0 (12.8 or later should do)
 setup: and libnvrtc at run time. Any of these gives them:
 setup:   - the CUDA toolkit 13.0, in its usual place or with CUDA_HOME set to it
-setup:   - pip install nvidia-cuda-runtime nvidia-cuda-nvrtc
+setup:   - pip install nvidia-cuda-runtime nvidia-cuda-nvrtc, in a virtual environment (package
+setup:     python3-venv) that is active when the build is configured
 setup: Without them the build goes on: service, query and import work.
 TEXT
 fi

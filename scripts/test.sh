@@ -2,7 +2,7 @@
 # Builds and runs every test: scripts/test.sh [--all]
 #   (nothing)  the release build
 #   --all      also address + undefined-behaviour sanitizers, and the thread sanitizer for the tests
-#              labelled tsan, and Chromium for the test that opens a report in a browser
+#              labelled tsan, and what single tests use and else skip (setup.sh --checks)
 # Ends with ctest's own summary of each run. Tests that need a GPU show as skipped without one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,7 +11,7 @@ presets=(release)
 setup=()
 case "$*" in
   "") ;;
-  --all) presets+=(asan tsan) setup+=(--browser) ;;
+  --all) presets+=(asan tsan) setup+=(--checks) ;;
   *) echo "usage: scripts/test.sh [--all]" >&2; exit 2 ;;
 esac
 

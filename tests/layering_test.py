@@ -31,7 +31,6 @@ DOORS = [
     (r"google/.*|.*\.pb\.h", ["proto/", "tuner/service/", "tuner/worker", "tuner/sweep_spec."]),
     (r"nlohmann/.*", ["cli/", "tuner/trace.", "tuner/sweep_spec."]),
     (r"zlib\.h", ["tuner/trace."]),
-    (r"prometheus/.*", ["tuner/service/metrics."]),
     (r"boost/.*", ["cli/"]),
     (r"absl/.*", [""]),
     # The language and the operating system.
@@ -51,7 +50,6 @@ LINK_DOORS = [
     (r"gRPC::.*", ["messages", "proto", "service"]),
     (r"nlohmann_json::.*", ["cli", "tuner"]),
     (r"ZLIB::.*", ["tuner"]),
-    (r"prometheus-cpp::.*", ["service"]),
     (r"Boost::.*", ["cli"]),
 ]
 

@@ -15,7 +15,6 @@ namespace {
 
 constexpr char kExactKey[] = "forward/bf16/gather/e64/t1001x8/n256/k2048/softmax";
 constexpr char kNeighbourKey[] = "forward/bf16/gather/e96/t1000x8/n1200/k2048/softmax";
-constexpr char kListening[] = "listening on ";
 
 // As a long sweep leaves it: trials of each winner's problem, of 50 configs in turn.
 std::string NewDatabase(const TempFolder& folder, int64_t winners, int64_t measurements) {
@@ -32,11 +31,6 @@ std::string NewDatabase(const TempFolder& folder, int64_t winners, int64_t measu
   }
   store->Append(trials).value();
   return path;
-}
-
-// The address on which a server of that database listens.
-std::string WaitForAddress(Program& server) {
-  return server.WaitForLine().substr(sizeof(kListening) - 1);
 }
 
 void RunQueries(benchmark::State& state, const std::vector<std::string>& source,
@@ -68,7 +62,7 @@ void BM_QueryServer(benchmark::State& state) {
   const TempFolder folder;
   Program server({MOETUNE_PROGRAM, "serve", "--db", NewDatabase(folder, state.range(0), 0),
                   "--listen", "127.0.0.1:0"});
-  RunQueries(state, {"--server", WaitForAddress(server)}, kExactKey);
+  RunQueries(state, {"--server", server.WaitForAddress()}, kExactKey);
 }
 BENCHMARK(BM_QueryServer)->Arg(10'000)->UseRealTime()->Unit(benchmark::kMillisecond);
 
@@ -78,7 +72,7 @@ void BM_ServerStart(benchmark::State& state) {
   const std::string path = NewDatabase(folder, state.range(0), state.range(1));
   for (auto _ : state) {
     Program server({MOETUNE_PROGRAM, "serve", "--db", path, "--listen", "127.0.0.1:0"});
-    if (WaitForAddress(server).empty()) state.SkipWithError("no address");
+    if (server.WaitForAddress().empty()) state.SkipWithError(server.err().c_str());
   }
 }
 BENCHMARK(BM_ServerStart)->Args({10'000, 200'000})->UseRealTime()->Unit(benchmark::kMillisecond);
@@ -90,7 +84,7 @@ void BM_ServerMemory(benchmark::State& state) {
     Program server({MOETUNE_PROGRAM, "serve", "--db",
                     NewDatabase(folder, state.range(0), state.range(1)), "--listen",
                     "127.0.0.1:0"});
-    const auto client = Client::Connect(WaitForAddress(server)).value();
+    const auto client = Client::Connect(server.WaitForAddress()).value();
     for (int i = 0; i < 10; ++i) client->ListWinners("").value();
     const std::string status = ReadFile("/proc/" + std::to_string(server.pid()) + "/status");
     const std::string field = "VmHWM:";

@@ -37,9 +37,14 @@ Json Finding(const Json& findings, const std::string& what) {
 
 TEST(DoctorCommand, SaysWhatDoesNotWorkWithoutWhatIsMissing) {
   TempFolder folder;
-  const CliResult result = RunCli(kDoctorCommand, {"--json", "--db", folder.File("none.db")});
+  WriteFile(folder.File("a.db"), "hello");
+  const CliResult result = RunCli(kDoctorCommand, {"--json", "--db", folder.File("a.db")});
   EXPECT_EQ(result.exit_code, 0);
-  for (const Json& finding : Json::parse(result.out)) {
+  const Json findings = Json::parse(result.out);
+  EXPECT_THAT(findings[0]["what"].get<std::string>(), ::testing::StartsWith("GPU"));
+  EXPECT_FALSE(Finding(findings, "NVRTC").empty());
+  EXPECT_EQ(Finding(findings, "database")["ok"], false);
+  for (const Json& finding : findings) {
     EXPECT_EQ(finding["ok"].get<bool>(), finding["without"].get<std::string>().empty()) << finding;
   }
 }

@@ -195,9 +195,8 @@ TEST_F(QueryTest, AClientWithoutGeneratedCodeGetsTheSameAnswer) {
   estimated.estimated = true;
   MakeDatabase(db_, {FreshWinner(SmallProblem(64)), zipf, estimated});
   Program server({MOETUNE_PROGRAM, "serve", "--db", db_, "--listen", "127.0.0.1:0"});
-  const std::string line = server.WaitForLine();
-  ASSERT_THAT(line, ::testing::StartsWith("listening on 127.0.0.1:")) << server.err();
-  const std::string address = line.substr(std::string("listening on ").size());
+  const std::string address = server.WaitForAddress();
+  ASSERT_NE(address, "") << server.err();
 
   const std::vector<std::pair<std::string, std::string>> questions = {
       {Key(), "Fiction 100"},                         // exact

@@ -18,9 +18,6 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
-using ::testing::StartsWith;
-
-constexpr std::string_view kListening = "listening on ";
 
 class ServeTest : public ::testing::Test {
  protected:
@@ -46,7 +43,8 @@ TEST_F(ServeTest, PrintsItsRealPortAndEndsCleanlyOnEitherSignal) {
 TEST_F(ServeTest, APortInUseIsOneClearLine) {
   MakeDatabase(db_, {});
   Program first(Serve());
-  const std::string address = first.WaitForLine().substr(kListening.size());
+  const std::string address = first.WaitForAddress();
+  ASSERT_NE(address, "") << first.err();
   Program second(Serve(address));
   EXPECT_EQ(second.Wait(), 1);
   EXPECT_THAT(second.err(), MatchesRegex("moetune: [^\n]*" + address + "[^\n]*in use[^\n]*\n"));
@@ -56,9 +54,9 @@ TEST_F(ServeTest, APortInUseIsOneClearLine) {
 TEST_F(ServeTest, RowsWrittenBesideItAreServedWithinASecond) {
   const auto writer = OpenStore(db_, OpenMode::kReadWrite).value();
   Program server(Serve());
-  const std::string line = server.WaitForLine();
-  ASSERT_THAT(line, StartsWith(std::string(kListening))) << server.err();
-  const auto client = Client::Connect(line.substr(kListening.size())).value();
+  const std::string address = server.WaitForAddress();
+  ASSERT_NE(address, "") << server.err();
+  const auto client = Client::Connect(address).value();
   ASSERT_EQ(client->ListWinners("").value().size(), 0u);
   ASSERT_TRUE(writer->Append(std::vector{NewRecord(WinnerFor(SmallProblem(64)))}).ok());
   EXPECT_TRUE(Eventually([&] { return client->ListWinners("").value().size() == 1; },

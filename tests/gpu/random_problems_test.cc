@@ -26,10 +26,11 @@
 namespace moetune {
 namespace {
 
-// What is drawn from, the first two in turn: each 32 problems have all pairs.
+// What is drawn from, the first two in turn: each 56 problems have all pairs.
 constexpr const char* kFusions[] = {"plain",  "gather",        "scatter", "scatter+scale",
                                     "swiglu", "gather+swiglu", "combine", "gather+swiglu+preact"};
-constexpr const char* kDtypes[] = {"bf16", "bf16", "fp16", "bf16-fp32"};
+constexpr const char* kDtypes[] = {"bf16",      "bf16",      "bf16", "fp16",
+                                   "bf16-fp32", "fp16-fp32", "fp32"};
 constexpr RoutingKind kRoutings[] = {kSoftmax, kBalanced, kZipf};
 
 // From 1 to `most`, small ones as likely as large ones.

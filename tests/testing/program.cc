@@ -50,6 +50,11 @@ std::string Program::WaitForLine() {
   return line();
 }
 
+std::string Program::WaitForAddress() {
+  const std::string line = WaitForLine(), listening = "listening on ";
+  return line.starts_with(listening) ? line.substr(listening.size()) : "";
+}
+
 void Program::Signal(int number) { kill(pid_, number); }
 
 int Program::Wait() {

@@ -21,6 +21,8 @@ class Program {
 
   // The first line of its output; empty if it ends or ten seconds pass before there is one.
   std::string WaitForLine();
+  // Of a server: the address in that line, "listening on ADDRESS"; empty if it says anything else.
+  std::string WaitForAddress();
 
   void Signal(int number);
   int Wait();  // its exit code, or 128 + the number of the signal that ended it

@@ -1,5 +1,5 @@
-// What the strategies that learn are there for; what every strategy has to keep is in
-// tests/tuner/search_strategy_test.cc.
+// What the strategies that learn are there for, and how every strategy does on a space of tiles;
+// the conformance suite of them all is tests/tuner/search_strategy_test.cc.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
