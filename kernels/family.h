@@ -31,11 +31,12 @@ struct Plan {
   int64_t grid[3] = {1, 1, 1};  // CTAs; any zero means that nothing is launched
   int threads = 0;              // per CTA
   int64_t dynamic_shared_bytes = 0;
-  int64_t combine_ctas = 0;   // of kCombineThreads; 0: no such launch
-  int operand_alignment = 1;  // x and w begin at multiples of so many bytes
-  bool draws_tiles = false;   // its CTAs, from a queue (device/tile_queue.cuh)
-  LaunchArgs launch;          // its queue is set by the runtime, for each launch
-  TensorView w, x;            // of those arguments: with a rank, TensorMaps has their maps
+  int64_t combine_ctas = 0;             // of kCombineThreads; 0: no such launch
+  int operand_alignment = 1;            // x and w begin at multiples of so many bytes
+  int64_t most_x_elements = INT64_MAX;  // that x may have
+  bool draws_tiles = false;             // its CTAs, from a queue (device/tile_queue.cuh)
+  LaunchArgs launch;                    // its queue is set by the runtime, for each launch
+  TensorView w, x;  // of those arguments: with a rank, TensorMaps has their maps
 };
 
 // How a config covers the output, for the cost model.

@@ -110,6 +110,12 @@ absl::Status CurrentContext::status() const {
   return DriverStatus(context_.driver(), code_, "cannot use the device on this thread");
 }
 
+RelaxedCaptureMode::RelaxedCaptureMode(const DriverApi& driver) : driver_(driver) {
+  driver_.exchange_capture_mode(&previous_);
+}
+
+RelaxedCaptureMode::~RelaxedCaptureMode() { driver_.exchange_capture_mode(&previous_); }
+
 absl::StatusOr<Buffer> Buffer::Allocate(const DriverApi& driver, size_t bytes) {
   Buffer buffer;
   if (bytes == 0) return buffer;

@@ -53,6 +53,20 @@ class CurrentContext {
   int code_ = 0;
 };
 
+// Puts the calling thread in relaxed capture mode, and in the end in the one of before: what loads
+// or unloads a module beside a stream capture on another thread would else be refused, and end it.
+class RelaxedCaptureMode {
+ public:
+  explicit RelaxedCaptureMode(const DriverApi& driver);
+  ~RelaxedCaptureMode();
+  RelaxedCaptureMode(const RelaxedCaptureMode&) = delete;
+  RelaxedCaptureMode& operator=(const RelaxedCaptureMode&) = delete;
+
+ private:
+  const DriverApi& driver_;
+  CaptureMode previous_ = CaptureMode::kRelaxed;
+};
+
 // Device memory from the driver's plain allocation. Empty when default-made or moved from.
 class Buffer {
  public:

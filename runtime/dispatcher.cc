@@ -138,9 +138,7 @@ class Dispatcher::Impl {
 
   // The background thread.
   void ResolveMisses() {
-    const DriverApi& driver = context_.driver();
     context_.MakeCurrent().IgnoreError();  // a load says so when it failed
-    driver.thread_ignore_captures();
     while (const std::optional<Problem> problem = misses_.Next()) {
       const ReadyTable& table = *table_.load(std::memory_order_acquire);
       // Many launches ask for the same before the first is served.
@@ -163,7 +161,8 @@ class Dispatcher::Impl {
 
   Mutex mutex_;
   // The newest is the one that launches read. A launch may still be reading an older one, so all of
-  // them live until the end: what changed is a few hundred bytes each.
+  // them live until the end. Each has its own list of shapes and of the points of the one that
+  // changed: some 10 MB in all once max_kernels' default is reached.
   std::vector<std::unique_ptr<const ReadyTable>> tables_ ABSL_GUARDED_BY(mutex_);
   std::atomic<const ReadyTable*> table_ = nullptr;
 

@@ -44,9 +44,9 @@ struct DispatcherOptions {
   std::string cubin_folder;  // cache of compiled kernels; required
   ArgTypes arg_types;        // of row counts, row indices and scale weights
 
-  // Loaded kernels kept for look-up at most: bounds what unforeseen shapes can cost. Prepare past
-  // it is ResourceExhausted.
-  int max_kernels = 4096;
+  // Loaded kernels, and row counts ready, kept for look-up at most: bounds what unforeseen shapes
+  // can cost. Prepare past it is ResourceExhausted. Memory of the host grows with its square.
+  int max_kernels = 512;
 
   // Tables to use in place of libcuda and libnvrtc; null opens the real ones. NVRTC is opened only
   // when a cubin is not in the cache.
@@ -62,9 +62,10 @@ struct Ready {
   absl::Status rejected;  // why the source's choice is not what runs; OK when it is
 };
 
-// All methods are thread-safe. Prepare may take long; Launch never compiles, queries, locks,
-// allocates or synchronises, and may be captured in a CUDA graph. Destroy it only when the work
-// launched through it has ended.
+// All methods are thread-safe. Prepare may take long, and may run beside a stream capture on
+// another thread. Launch never compiles, queries, locks or synchronises, nor allocates for a
+// prepared shape; it may be captured in a CUDA graph. Destroy it only when the work launched
+// through it has ended.
 class Dispatcher {
  public:
   static absl::StatusOr<std::unique_ptr<Dispatcher>> Open(DispatcherOptions options);
@@ -73,7 +74,8 @@ class Dispatcher {
   Dispatcher& operator=(const Dispatcher&) = delete;
 
   // Makes `problem` ready with the best known config. Repeat it for each token count of interest:
-  // a launch takes the one nearest in log space.
+  // a launch takes the one nearest in log space. Repeated when the source cannot be asked, it is OK
+  // and keeps the source's earlier choice.
   absl::Status Prepare(const Problem& problem);
 
   // Makes `problem` ready with this config, whatever the source says, until it is prepared anew:

@@ -205,9 +205,12 @@ int ReleaseContext(int ordinal) {
   return Cuda().context_release(device);
 }
 
-int IgnoreCaptures() {
-  CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
-  return Cuda().exchange_capture_mode(&mode);
+int ExchangeCaptureMode(CaptureMode* mode) {
+  static_assert(int{CU_STREAM_CAPTURE_MODE_RELAXED} == static_cast<int>(CaptureMode::kRelaxed));
+  auto exchanged = static_cast<CUstreamCaptureMode>(*mode);
+  const int code = Cuda().exchange_capture_mode(&exchanged);
+  *mode = static_cast<CaptureMode>(exchanged);
+  return code;
 }
 
 // From pageable memory the driver returns once it has its own copy, the transfer still under way on
@@ -288,7 +291,7 @@ constexpr DriverApi kApi = {
     .context_release = ReleaseContext,
     .context_make_current = [](CUctx_st* c) { return int{Cuda().context_set_current(c)}; },
     .context_get_current = [](CUctx_st** c) { return int{Cuda().context_get_current(c)}; },
-    .thread_ignore_captures = IgnoreCaptures,
+    .exchange_capture_mode = ExchangeCaptureMode,
     .allocate =
         [](DeviceAddress* address, size_t bytes) {
           CUdeviceptr pointer = 0;

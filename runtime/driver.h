@@ -32,6 +32,10 @@ enum class DeviceAttribute {
   kL2Bytes,
 };
 
+// What a thread may do while a stream is captured; the driver's own numbers. Under kRelaxed its
+// calls neither disturb nor are refused by a capture on another thread.
+enum class CaptureMode { kGlobal = 0, kThreadLocal = 1, kRelaxed = 2 };
+
 // Every function returns 0 or the driver's error code. All of them act on the calling thread's
 // current context, except those that name a device by its ordinal.
 struct DriverApi {
@@ -47,9 +51,8 @@ struct DriverApi {
   int (*context_acquire)(int ordinal, CUctx_st** context);  // the primary one, made current
   int (*context_release)(int ordinal);
   int (*context_make_current)(CUctx_st* context);
-  int (*context_get_current)(CUctx_st** context);  // null when there is none
-  // From now on this thread's calls neither disturb nor are refused by a stream capture on another.
-  int (*thread_ignore_captures)();
+  int (*context_get_current)(CUctx_st** context);   // null when there is none
+  int (*exchange_capture_mode)(CaptureMode* mode);  // the thread's: takes the new, gives the old
 
   int (*allocate)(DeviceAddress* address, size_t bytes);
   int (*free)(DeviceAddress address);

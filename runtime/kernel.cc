@@ -29,6 +29,16 @@ absl::Status CheckAlignment(const char* name, const void* operand, const Plan& p
                       operand, plan.operand_alignment, candidate.family->name));
 }
 
+// Legality was checked at the row count that was prepared; a launch may bring more.
+absl::Status CheckExtent(const Problem& problem, const Plan& plan, const Candidate& candidate) {
+  const Shape& shape = problem.shape;
+  const int64_t elements = (shape.Has(kGather) ? problem.tokens : problem.rows) * shape.k;
+  if (elements <= plan.most_x_elements) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrFormat("x has %d elements; %s takes at most %d",
+                                                    elements, candidate.family->name,
+                                                    plan.most_x_elements));
+}
+
 }  // namespace
 
 absl::StatusOr<LoadedKernel> LoadedKernel::Load(const Context& context, const Cubin& cubin,
@@ -97,6 +107,7 @@ absl::Status LoadedKernel::Launch(const Problem& problem, const MoeArgs& args,
   Plan plan = candidate_.family->plan(problem, candidate_.config, device_, facts_);
   RETURN_IF_ERROR(CheckAlignment("x", args.x, plan, candidate_));
   RETURN_IF_ERROR(CheckAlignment("w", args.w, plan, candidate_));
+  RETURN_IF_ERROR(CheckExtent(problem, plan, candidate_));
   if (plan.draws_tiles) plan.launch.queue = queues_->Of(*driver_, stream);
   RETURN_IF_ERROR(Enqueue(function_, plan, args, stream));
   const Plan combine = {.grid = {plan.combine_ctas, 1, 1}, .threads = kCombineThreads};

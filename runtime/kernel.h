@@ -26,7 +26,7 @@ class LoadedKernel {
   // Enqueues the kernel on `stream` for the sizes in `problem` (shape, tokens, rows), and with
   // combine the one that sums. Zero rows is a no-op, except that combine writes zeros. Does not
   // allocate, lock, or synchronise; may be captured in a CUDA graph. Thread-safe. InvalidArgument
-  // where x or w do not begin where the family takes them.
+  // where x or w do not begin where the family takes them, or x is larger than it can address.
   absl::Status Launch(const Problem& problem, const MoeArgs& args, CUstream_st* stream) const;
 
   const Candidate& candidate() const { return candidate_; }

@@ -28,6 +28,7 @@ ReadyTable::Match ReadyTable::Find(const Shape& shape, int64_t rows) const {
   const Axis& axis = *found->second;
   const size_t nearest = NearestLog(axis.rows, rows);
   return {.point = &axis.points[nearest],
+          .exact = axis.rows[nearest] == rows,
           .wanting = !axis.prepared && !Near(axis.rows[nearest], rows)};
 }
 

@@ -34,6 +34,7 @@ class ReadyTable {
  public:
   struct Match {
     const ReadyPoint* point = nullptr;  // null: the shape is not in the table
+    bool exact = false;                 // the point is for these very rows
     bool wanting = false;               // a launch of these rows should ask for a point of its own
   };
 

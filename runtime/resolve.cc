@@ -42,9 +42,9 @@ struct Chosen {
   std::string nvrtc_version;  // of its measurement; empty when there was none
 };
 
-absl::StatusOr<Chosen> Choose(const Problem& problem, const DeviceSpec& device,
-                              ConfigSource& source) {
-  ASSIGN_OR_RETURN(const Choice choice, source.Lookup(problem, device));
+// `choice` as a candidate of this program, legal on this device.
+absl::StatusOr<Chosen> Accept(const Choice& choice, const Problem& problem,
+                              const DeviceSpec& device) {
   const Winner& winner = *choice.winner;
   // A server may know families that this program does not have, in another version of their space.
   ASSIGN_OR_RETURN(const Family* family, FindFamily(winner.family));
@@ -101,7 +101,15 @@ absl::StatusOr<ReadyPoint> Resolve(const Problem& problem, const DeviceSpec& dev
                                    ConfigSource* source, KernelPool& pool,
                                    const ReadyTable& table) {
   if (source == nullptr) return ResolveFallback(problem, device, {}, {}, pool, table);
-  absl::StatusOr<Chosen> chosen = Choose(problem, device, *source);
+  const absl::StatusOr<Choice> choice = source->Lookup(problem, device);
+  if (!choice.ok()) {
+    // A source that is away for a moment takes nothing back.
+    const ReadyTable::Match ready = table.Find(problem.shape, problem.rows);
+    const bool stands = ready.exact && !ready.point->pinned && ready.point->rejected.ok();
+    if (stands) return *ready.point;
+    return ResolveFallback(problem, device, {}, choice.status(), pool, table);
+  }
+  const absl::StatusOr<Chosen> chosen = Accept(*choice, problem, device);
   if (!chosen.ok()) return ResolveFallback(problem, device, {}, chosen.status(), pool, table);
   absl::StatusOr<const LoadedKernel*> kernel =
       pool.Get(problem, chosen->candidate, chosen->nvrtc_version);

@@ -13,8 +13,9 @@ namespace moetune {
 
 // The choice of `source` (null: none) when it is legal, compiles and loads; else the first
 // candidate of FallbackOrder that does; else what `table` has loaded already. Where it is not the
-// source's choice, `rejected` in the point says why. An error when nothing runs. Takes as long as
-// look-up and compiles take; the device's context is current.
+// source's choice, `rejected` in the point says why. Where the look-up itself fails, a choice of
+// the source's that stands in `table` at these rows is kept. An error when nothing runs. Takes as
+// long as look-up and compiles take; the device's context is current.
 absl::StatusOr<ReadyPoint> Resolve(const Problem& problem, const DeviceSpec& device,
                                    ConfigSource* source, KernelPool& pool, const ReadyTable& table);
 

@@ -118,6 +118,7 @@ Plan MakePlan(const Problem& problem, const Config& config, const DeviceSpec& de
   plan.threads = static_cast<int>(p.threads());
   plan.dynamic_shared_bytes = p.shared_bytes();
   plan.operand_alignment = 16;
+  plan.most_x_elements = int64_t{kNoOffset} * 8;  // offsets of X count 16 bytes
   plan.launch = {.top_k = MakeDivisor(static_cast<unsigned>(shape.top_k)),
                  .group_m = static_cast<int>(p.group_m)};
   const int resident =

@@ -192,7 +192,9 @@ Plan MakePlan(const Problem& problem, const Config& config, const DeviceSpec& de
   plan.grid[0] = clusters * p.cluster;
   if (shape.Has(kCombine)) plan.combine_ctas = CombineCtas(problem.tokens, shape.n);
   plan.w = ViewOfW(shape, p);
-  if (!shape.Has(kGather)) {
+  if (shape.Has(kGather)) {
+    plan.most_x_elements = int64_t{kNoOffset} * 8;  // offsets of X count 16 bytes
+  } else {
     plan.x = {.rank = 2,
               .sizes = {shape.k, problem.rows},
               .pitches = {shape.k * 2},

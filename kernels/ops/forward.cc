@@ -23,6 +23,10 @@ absl::Status CheckSizes(const Shape& shape, const MoeArgs& args) {
         check("n", args.n, shape.n), check("k", args.k, shape.k)}) {
     if (!status.ok()) return status;
   }
+  if (args.top_k < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("args.top_k is %d; allowed: 1 and more", args.top_k));
+  }
   if (args.tokens < 0 || args.tokens > kMaxSize / args.top_k) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "args.tokens is %d; tokens * top_k must be from 0 to %d", args.tokens, kMaxSize));
@@ -36,8 +40,9 @@ absl::Status CheckSizes(const Shape& shape, const MoeArgs& args) {
 
 absl::Status CheckArgs(const Shape& shape, const MoeArgs& args) {
   if (args.experts != shape.experts || args.top_k != shape.top_k || args.n != shape.n ||
-      args.k != shape.k || args.tokens < 0 || args.tokens > kMaxSize / args.top_k ||
-      args.rows < 0 || args.rows > args.tokens * args.top_k) {
+      args.k != shape.k || args.top_k < 1 || args.tokens < 0 ||
+      args.tokens > kMaxSize / args.top_k || args.rows < 0 ||
+      args.rows > args.tokens * args.top_k) {
     return CheckSizes(shape, args);
   }
   const bool empty = args.rows == 0;

@@ -1,4 +1,6 @@
-// What the dispatcher adds to a launch: the driver's own is an empty function. Bar: < 1 µs.
+// What the dispatcher adds to a launch: the driver's own is an empty function. Bar: < 1 µs for a
+// prepared shape (0.28 here). One that is not in the table weighs every loaded kernel of its kind:
+// 2.0 µs for four, outside the bar.
 #include <benchmark/benchmark.h>
 
 #include "runtime/dispatcher.h"
@@ -54,7 +56,10 @@ void BM_LaunchPrepared(benchmark::State& state) {
   for (auto _ : state) {
     tokens = tokens % 4096 + 37;
     const Problem problem = Qwen(tokens);
-    benchmark::DoNotOptimize(bench.dispatcher->Launch(problem.shape, ArgsOf(problem), nullptr));
+    if (!bench.dispatcher->Launch(problem.shape, ArgsOf(problem), nullptr).ok()) {
+      state.SkipWithError("Launch");
+      break;
+    }
   }
 }
 
@@ -77,7 +82,10 @@ void BM_LaunchUnprepared(benchmark::State& state) {
   problem.shape.n = 4096;
   const MoeArgs args = ArgsOf(problem);
   for (auto _ : state) {
-    benchmark::DoNotOptimize(bench.dispatcher->Launch(problem.shape, args, nullptr));
+    if (!bench.dispatcher->Launch(problem.shape, args, nullptr).ok()) {
+      state.SkipWithError("Launch");
+      break;
+    }
   }
 }
 

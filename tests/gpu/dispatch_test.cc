@@ -18,6 +18,7 @@
 #include <iostream>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -184,12 +185,13 @@ TEST_P(DispatchSizes, FromOneTokenToManyAndOfEveryDtype) {
                                  "forward/fp16/scatter/e8/t500x2/n4096/k1000",
                                  "forward/bf16-fp32/plain/e8/t64x2/n257/k1000",
                                  "forward/bf16-fp32/plain/e8/t64x2/n257/k999",
+                                 "forward/fp16-fp32/scatter/e8/t64x2/n256/k512",
+                                 "forward/fp32/gather/e8/t64x2/n257/k1000",
                                  "forward/bf16/gather/e32/t1024x8/n1536/k2048/r2048",
                                  "forward/bf16/plain/e8/t512x2/n130/k35/r100/zipf"},
                                 1)) {
     SCOPED_TRACE(each.Text());
-    const absl::Status status = PrepareAndCheck(*dispatcher, each);
-    EXPECT_TRUE(status.ok()) << status;
+    EXPECT_EQ(PrepareAndCheck(*dispatcher, each), absl::OkStatus());
   }
 }
 
@@ -260,10 +262,24 @@ TEST_P(DispatchGraph, ACapturedLaunchServesAnyRowCountsWithinItsBound) {
     });
     ASSERT_TRUE(graph.ok()) << graph.status();
     for (const RoutingDraw& draw : Draws()) {
-      const absl::Status status = ReplayWith(*graph, draw);
-      EXPECT_TRUE(status.ok()) << draw.RoutedRows() << " rows: " << status;
+      EXPECT_EQ(ReplayWith(*graph, draw), absl::OkStatus()) << draw.RoutedRows() << " rows";
     }
   }
+}
+
+TEST_P(DispatchGraph, ACaptureLetsAnotherThreadPrepare) {
+  const auto dispatcher = Open();
+  const auto cases =
+      Cases({"forward/bf16/plain/e8/t4x2/n264/k136", "forward/bf16/scatter/e8/t4x2/n264/k136"}, 1);
+  const auto prepare = [&](const Case& c) { return dispatcher->Prepare(c.problem, c.candidate); };
+  ASSERT_EQ(prepare(cases[0]), absl::OkStatus());
+  ASSERT_EQ(workload_->Load(cases[0].problem, Seed(), {}), absl::OkStatus());
+  const auto graph = CapturedGraph::Capture(*driver_, stream_->get(), [&] {
+    std::jthread([&] { EXPECT_EQ(prepare(cases[1]), absl::OkStatus()); }).join();
+    return dispatcher->Launch(cases[0].problem.shape, workload_->Args(0), stream_->get());
+  });
+  ASSERT_TRUE(graph.ok()) << graph.status();
+  EXPECT_EQ(ReplayWith(*graph, workload_->host().draws[0]), absl::OkStatus());
 }
 
 INSTANTIATE_TEST_SUITE_P(, DispatchGraph, ::testing::ValuesIn(FamilyNames()), NameOf);
@@ -305,10 +321,7 @@ TEST_P(DispatchStreams, LaunchesSideBySideTakeNoneOfEachOthersTiles) {
   }
   ASSERT_TRUE(stream_->Synchronize().ok());
   ASSERT_TRUE(other->Synchronize().ok());
-  for (const ForwardCase& each : cases) {
-    const absl::Status status = each.CheckOutput();
-    EXPECT_TRUE(status.ok()) << status;
-  }
+  for (const ForwardCase& each : cases) EXPECT_EQ(each.CheckOutput(), absl::OkStatus());
 }
 
 INSTANTIATE_TEST_SUITE_P(, DispatchStreams, ::testing::ValuesIn(FamilyNames()), NameOf);
@@ -360,9 +373,8 @@ TEST_P(DispatchSmall, WideIndicesAndNarrowWeights) {
     for (const Case& each : cases) {
       SCOPED_TRACE(each.Text());
       ASSERT_TRUE(dispatcher->Prepare(each.problem, each.candidate).ok());
-      const absl::Status status =
-          Check(*dispatcher, each.problem, {.types = types, .seed = Seed()});
-      EXPECT_TRUE(status.ok()) << status;
+      EXPECT_EQ(Check(*dispatcher, each.problem, {.types = types, .seed = Seed()}),
+                absl::OkStatus());
     }
   }
 }

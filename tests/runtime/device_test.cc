@@ -19,6 +19,20 @@ CUctx_st* CurrentOf(const DriverApi& driver) {
   return context;
 }
 
+TEST(RelaxedCaptureMode, LastsAsLongAsItLivesAndThenTheModeOfBeforeIsBack) {
+  const FakeCuda cuda;
+  const auto exchange = [&](CaptureMode mode) {
+    EXPECT_EQ(cuda.api().exchange_capture_mode(&mode), 0);
+    return mode;
+  };
+  exchange(CaptureMode::kThreadLocal);
+  {
+    const RelaxedCaptureMode relaxed(cuda.api());
+    EXPECT_EQ(exchange(CaptureMode::kRelaxed), CaptureMode::kRelaxed);
+  }
+  EXPECT_EQ(exchange(CaptureMode::kGlobal), CaptureMode::kThreadLocal);
+}
+
 TEST(Device, IsDescribedByTheDriversFactsAndTheKnownRates) {
   const FakeCuda cuda;
   const absl::StatusOr<DeviceSpec> device = DescribeDevice(cuda.api(), 1);

@@ -103,6 +103,23 @@ TEST_F(DispatcherTest, ServesAWinnerOfADatabaseFile) {
   EXPECT_EQ(Run(dispatcher, TinyProblem(8)), absl::OkStatus());
 }
 
+TEST_F(DispatcherTest, AWinnerStandsWhenItsSourceFailsLater) {
+  const auto answering = SourceOfTiles(128);
+  bool away = false;
+  Dispatcher& dispatcher = Open(
+      SourceOf([&](const Problem& problem, const DeviceSpec& device) -> absl::StatusOr<Choice> {
+        if (away) return absl::UnavailableError("the server restarts");
+        return answering->Lookup(problem, device);
+      }));
+  ASSERT_EQ(dispatcher.Prepare(TinyProblem(8)), absl::OkStatus());
+  away = true;
+  ASSERT_EQ(dispatcher.Prepare(TinyProblem(8)), absl::OkStatus());
+  const Ready ready = dispatcher.Inspect(TinyProblem(8)).value();
+  EXPECT_EQ(ready.tier, Tier::kExact);
+  EXPECT_EQ(ready.candidate, kLargeTiles);
+  EXPECT_EQ(ready.rejected, absl::OkStatus());
+}
+
 TEST_F(DispatcherTest, WithoutASourceTheCostModelsChoiceRuns) {
   Dispatcher& dispatcher = Open();
   ASSERT_EQ(dispatcher.Prepare(TinyProblem(8)), absl::OkStatus());

@@ -12,6 +12,14 @@ namespace {
 
 using testing::HasSubstr;
 
+CaptureMode CaptureModeOfThread(const DriverApi& driver) {
+  CaptureMode mode = CaptureMode::kGlobal;
+  driver.exchange_capture_mode(&mode);
+  const CaptureMode found = mode;
+  driver.exchange_capture_mode(&mode);
+  return found;
+}
+
 TEST(KernelPool, AConfigIsLoadedOnceForAllSizes) {
   FakeGpu gpu;
   const auto first = gpu.pool.Get(SmallProblem(1), ReferenceCandidate(), "");
@@ -55,6 +63,64 @@ TEST(KernelPool, TheCubinThatWasTimedServesAnotherNvrtc) {
   ASSERT_TRUE(cache.Put(CubinKey(source, "sm_90a", "12.9"), timed).ok());
   EXPECT_TRUE(gpu.pool.Get(SmallProblem(1), ReferenceCandidate(), "12.9").ok());
   EXPECT_EQ(gpu.nvrtc.compiles(), 1);  // the one above
+}
+
+TEST(KernelPool, ATimedCubinThatTheDriverRefusesIsCompiledHere) {
+  FakeGpu gpu({.nvrtc_major = 12, .nvrtc_minor = 8});
+  const Source source = MakeSource(SmallProblem(1).shape, ReferenceCandidate());
+  const CubinCache cache = *CubinCache::Open(gpu.folder.path());
+  const Cubin refused = *Compile(gpu.nvrtc.api(), source, "sm_80");
+  ASSERT_TRUE(cache.Put(CubinKey(source, "sm_90a", "13.0"), refused).ok());
+  const auto kernel = gpu.pool.Get(SmallProblem(1), ReferenceCandidate(), "13.0");
+  EXPECT_TRUE(kernel.ok()) << kernel.status();
+  EXPECT_EQ(gpu.nvrtc.compiles(), 2);
+}
+
+TEST(KernelPool, WithoutACompilerTheRefusalOfTheTimedCubinIsTheError) {
+  FakeGpu gpu;
+  const Source source = MakeSource(SmallProblem(1).shape, ReferenceCandidate());
+  const CubinCache cache = *CubinCache::Open(gpu.folder.path());
+  const Cubin refused = *Compile(gpu.nvrtc.api(), source, "sm_80");
+  ASSERT_TRUE(cache.Put(CubinKey(source, "sm_90a", "12.9"), refused).ok());
+  const NvrtcApi broken = {
+      .version = [](int*, int*) { return 1; },
+      .compile =
+          [](std::string_view, std::span<const EmbeddedFile>, const std::vector<std::string>&) {
+            return NvrtcResult{.ok = false, .cubin = {}, .log = "broken"};
+          }};
+  KernelPool pool(gpu.context, cache, {.max_kernels = 1, .nvrtc = &broken});
+  EXPECT_THAT(pool.Get(SmallProblem(1), ReferenceCandidate(), "12.9").status().ToString(),
+              HasSubstr("cannot load reference"));
+}
+
+// In any other mode the driver refuses it, and ends the capture.
+TEST(KernelPool, LoadsAndUnloadsInRelaxedCaptureModeAndLeavesTheThreadsOwn) {
+  FakeGpu gpu;
+  static const DriverApi* real;
+  static int calls, relaxed_calls;
+  real = &gpu.driver;
+  calls = relaxed_calls = 0;
+  DriverApi driver = gpu.driver;
+  driver.module_load = [](CUmod_st** module, const void* image) {
+    ++calls;
+    relaxed_calls += CaptureModeOfThread(*real) == CaptureMode::kRelaxed;
+    return real->module_load(module, image);
+  };
+  driver.module_unload = [](CUmod_st* module) {
+    ++calls;
+    relaxed_calls += CaptureModeOfThread(*real) == CaptureMode::kRelaxed;
+    return real->module_unload(module);
+  };
+  const Context context = *Context::Acquire(driver, 0);
+  {
+    KernelPool pool(context, *CubinCache::Open(gpu.folder.path()),
+                    {.max_kernels = 1, .nvrtc = &gpu.nvrtc.api()});
+    ASSERT_TRUE(pool.Get(SmallProblem(1), ReferenceCandidate(), "").ok());
+    EXPECT_EQ(CaptureModeOfThread(driver), CaptureMode::kGlobal);
+  }
+  EXPECT_EQ(CaptureModeOfThread(driver), CaptureMode::kGlobal);
+  EXPECT_EQ(calls, 2);
+  EXPECT_EQ(relaxed_calls, calls);
 }
 
 TEST(KernelPool, CompilesWhereTheTimedCubinIsNotInTheCache) {

@@ -138,6 +138,23 @@ TEST_F(KernelTest, AnOperandThatTheFamilyCannotReadIsRefusedAndNamed) {
   EXPECT_THAT(status.ToString(), HasSubstr("multiple of 16 bytes"));
 }
 
+// It was loaded for few rows, and 32 bits do not say where these begin.
+TEST_F(KernelTest, MoreOfXThanTheFamilyCanAddressIsRefused) {
+  const Problem problem = ProblemOf("forward/bf16/gather/e4/t4x1/n64/k1024");
+  const Candidate candidate = {FindFamily("sm80_mma").value(), MmaConfig(1)};
+  const absl::StatusOr<LoadedKernel> kernel = Load(problem, {}, candidate);
+  const auto run = ForwardCase::Create(driver_, problem);
+  ASSERT_TRUE(kernel.ok() && run.ok()) << kernel.status();
+  Problem large = problem;
+  large.tokens = large.rows = 1 << 25;
+  MoeArgs args = run->args();
+  args.tokens = args.rows = large.rows;
+  const absl::Status status = kernel->Launch(large, args, stream_.get());
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(status.ToString(), HasSubstr("x has 34359738368 elements; sm80_mma takes at most"));
+  EXPECT_TRUE(cuda_.launches().empty());
+}
+
 TEST_F(KernelTest, ZeroRowsLaunchNothing) {
   const absl::StatusOr<LoadedKernel> kernel = Load(kProblem);
   ASSERT_TRUE(kernel.ok()) << kernel.status();

@@ -41,6 +41,13 @@ TEST_F(ReadyTableTest, TheNearestRowCountInLogSpaceAnswers) {
   EXPECT_EQ(At(*two, 1000), large);
 }
 
+TEST_F(ReadyTableTest, ItSaysWhetherThePointIsForTheseVeryRows) {
+  const auto table = ReadyTable().With(kShape, 1000, {.kernel = Load(16)}, Origin::kPrepared);
+  EXPECT_TRUE(table->Find(kShape, 1000).exact);
+  EXPECT_FALSE(table->Find(kShape, 1001).exact);
+  EXPECT_FALSE(ReadyTable().Find(kShape, 1000).exact);
+}
+
 TEST_F(ReadyTableTest, RowsBeyondTheAxisTakeItsEndAndPreparedShapesWantNoMore) {
   const LoadedKernel* small = Load(16);
   const LoadedKernel* large = Load(128);

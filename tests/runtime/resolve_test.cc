@@ -127,6 +127,27 @@ TEST(Resolve, ASourceThatCannotBeReachedFallsBack) {
   EXPECT_EQ(point->rejected.code(), absl::StatusCode::kUnavailable);
 }
 
+TEST(Resolve, WhileTheSourceCannotBeReachedOnlyItsOwnChoiceForTheseRowsStands) {
+  FakeGpu gpu;
+  const auto source = SourceOf(
+      [](const Problem&, const DeviceSpec&) { return absl::UnavailableError("no answer"); });
+  const LoadedKernel* kernel = *gpu.pool.Get(kProblem, ReferenceCandidate(128), "");
+  const ReadyPoint chosen = {.kernel = kernel, .tier = Tier::kExact};
+  const ReadyPoint pinned = {.kernel = kernel, .pinned = true};
+  const ReadyPoint fallback = {.kernel = kernel, .rejected = absl::UnavailableError("before")};
+  const auto resolved = [&](const ReadyPoint& standing, int64_t rows) {
+    const auto table = ReadyTable().With(kProblem.shape, rows, standing, Origin::kPrepared);
+    return ResolveOn(gpu, source.get(), *table).value();
+  };
+  EXPECT_EQ(resolved(chosen, kProblem.rows), chosen);
+  for (const ReadyPoint& point :
+       {resolved(chosen, kProblem.rows + 1), resolved(pinned, kProblem.rows),
+        resolved(fallback, kProblem.rows)}) {
+    EXPECT_EQ(point.kernel->candidate(), ModelsChoice());
+    EXPECT_THAT(point.rejected.ToString(), HasSubstr("no answer"));
+  }
+}
+
 TEST(Resolve, WithNothingThatCompilesWhatIsLoadedRuns) {
   FakeGpu gpu;
   const ReadyPoint loaded = {.kernel = *gpu.pool.Get(kProblem, ReferenceCandidate(), "")};

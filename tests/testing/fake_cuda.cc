@@ -127,6 +127,12 @@ int GetCurrent(CUctx_st** context) {
   return 0;
 }
 
+int ExchangeCaptureMode(CaptureMode* mode) {
+  thread_local CaptureMode of_thread = CaptureMode::kGlobal;
+  std::swap(of_thread, *mode);
+  return 0;
+}
+
 int Allocate(DeviceAddress* address, size_t bytes) {
   return InContext([&](FakeContext& context) {
     size_t used = 0;
@@ -251,7 +257,7 @@ constexpr DriverApi kApi = {
     .context_release = ReleaseContext,
     .context_make_current = MakeCurrent,
     .context_get_current = GetCurrent,
-    .thread_ignore_captures = [] { return 0; },
+    .exchange_capture_mode = ExchangeCaptureMode,
     .allocate = Allocate,
     .free = Free,
     .copy_to_device = CopyToDevice,

@@ -264,6 +264,19 @@ TEST(Sm80Mma, LeavesToOthersWhatItCannotCopySixteenBytesAtATime) {
   }
 }
 
+// Launches of more rows than a config was checked for are held to it.
+TEST(Sm80Mma, ThePlanNamesTheLargestXThatIsLegal) {
+  const DeviceSpec device = FindKnownDevice("h200").value();
+  Problem problem = ParseProblem("forward/bf16/plain/e8/t1x1/n256/k1024").value();
+  const Config config = EnumerateLegal(Sm80Mma(), problem, device).back();
+  for (const int64_t tokens : {33554431, 33554432}) {
+    problem.tokens = problem.rows = tokens;
+    const Plan plan = Sm80Mma().plan(problem, config, device, {});
+    EXPECT_EQ(tokens * 1024 <= plan.most_x_elements, IsLegal(Sm80Mma(), problem, config, device))
+        << tokens;
+  }
+}
+
 template <int CHUNKS>
 void ExpectSwizzleWithoutConflicts() {
   std::set<int> offsets;

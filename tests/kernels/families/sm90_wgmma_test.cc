@@ -55,6 +55,18 @@ TEST(Sm90Wgmma, LeavesToOthersWhatTmaCannotRead) {
   EXPECT_THAT(complaint("forward/bf16/plain/e4000/t64x2/n256/k256"), HasSubstr("4000 experts"));
 }
 
+// Launches of more rows than a config was checked for are held to it.
+TEST(Sm90Wgmma, ThePlanNamesTheLargestXThatIsLegal) {
+  for (const int64_t tokens : {33554431, 33554432}) {
+    Problem problem = Parse("forward/bf16/gather/e8/t1x1/n256/k1024");
+    problem.tokens = problem.rows = tokens;
+    const Plan plan = Wgmma().plan(problem, SomeConfig(), Fiction100(), {});
+    EXPECT_EQ(tokens * 1024 <= plan.most_x_elements,
+              IsLegal(Wgmma(), problem, SomeConfig(), Fiction100()))
+        << tokens;
+  }
+}
+
 TEST(Sm90Wgmma, TakesTheDeepestPipelineThatFits) {
   std::set<std::pair<std::string, int64_t>> depths;
   const Problem problem = Parse("forward/bf16/gather/e128/t1024x8/n1536/k2048");

@@ -1,6 +1,7 @@
 #include <cmath>
 #include <string_view>
 
+#include "absl/strings/str_format.h"
 #include "gmock/gmock.h"
 #include "kernels/registry.h"
 
@@ -60,6 +61,18 @@ TEST(Forward, ArgumentsOfAnotherShapeAreRefusedByName) {
     const absl::Status status = Check(problem, args);
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
     EXPECT_THAT(status.message(), HasSubstr(std::string(change.said)));
+  }
+}
+
+// The default of both: nothing is divided by it.
+TEST(Forward, ATopKBelowOneIsRefusedThoughTheShapeHasItToo) {
+  Problem problem = ProblemOf("forward/bf16/scatter+scale/e8/t32x2/n64/k48/softmax");
+  for (const int64_t top_k : {0, -1}) {
+    problem.shape.top_k = top_k;
+    const absl::Status status = Check(problem, ArgsFor(problem));
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(status.message(),
+                HasSubstr(absl::StrFormat("args.top_k is %d; allowed: 1 and more", top_k)));
   }
 }
 
