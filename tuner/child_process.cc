@@ -49,6 +49,11 @@ int PollMilliseconds(absl::Time deadline) {
       absl::ToInt64Milliseconds(absl::Ceil(left, absl::Milliseconds(1))), 0, 1'000'000));
 }
 
+// Not by ErrnoToStatus: to a sweep ResourceExhausted is a problem that does not fit the device.
+absl::Status CannotStart(std::string_view what, int error) {
+  return absl::UnavailableError(absl::StrFormat("%s: %s", what, strerror(error)));
+}
+
 }  // namespace
 
 absl::StatusOr<ChildProcess> ChildProcess::Start(const std::vector<std::string>& command) {
@@ -60,7 +65,7 @@ absl::StatusOr<ChildProcess> ChildProcess::Start(const std::vector<std::string>&
     const int error = errno;
     Close(sockets[0]);
     Close(sockets[1]);
-    return absl::ErrnoToStatus(error, "cannot make the pipes of a child process");
+    return CannotStart("cannot make the pipes of a child process", error);
   }
   child.socket_ = sockets[0];
   child.printed_ = printed[0];
@@ -81,7 +86,7 @@ absl::StatusOr<ChildProcess> ChildProcess::Start(const std::vector<std::string>&
   Close(printed[1]);
   if (error != 0) {
     child.pid_ = 0;
-    return absl::ErrnoToStatus(error, absl::StrFormat("cannot start %s", command[0]));
+    return CannotStart(absl::StrFormat("cannot start %s", command[0]), error);
   }
   return child;
 }

@@ -21,7 +21,7 @@ namespace moetune {
 // Not thread-safe.
 class ChildProcess {
  public:
-  // The program and its arguments.
+  // The program and its arguments. Unavailable when it cannot be started.
   static absl::StatusOr<ChildProcess> Start(const std::vector<std::string>& command);
   ~ChildProcess();  // kills
   ChildProcess(ChildProcess&& other) noexcept { *this = std::move(other); }

@@ -13,6 +13,9 @@ namespace {
 constexpr absl::Duration kStartLimit = absl::Seconds(30);
 constexpr absl::Duration kGlance = absl::Milliseconds(50);  // between looks at whether to stop
 
+// Processes that die one after the other before they are sent a job mean that none can work.
+constexpr int kMaxFruitless = 3;
+
 std::string JobName(const Problem& problem, const Candidate& candidate, std::string_view arch) {
   return absl::StrFormat("%s %s", arch, KernelName(problem.shape, candidate));
 }
@@ -100,14 +103,8 @@ void CompilePool::Work(Slot worker, bool takes_spare) {
 }
 
 absl::StatusOr<CompileResult> CompilePool::Compile(Slot& worker, const Job& job) {
-  if (!worker) {
-    ASSIGN_OR_RETURN(
-        worker,
-        WorkerClient::Start(options_.worker, {.cubin_folder = options_.cubin_folder}, kStartLimit));
-  }
-  const absl::Status started = worker->StartCompile(job.problem, job.candidate, job.arch);
-  const absl::StatusOr<CompileResult> result =
-      started.ok() ? Await(worker) : absl::StatusOr<CompileResult>(started);
+  RETURN_IF_ERROR(Send(worker, job));
+  const absl::StatusOr<CompileResult> result = Await(worker);
   if (absl::IsUnavailable(result.status())) {
     worker.reset();
     return CompileResult{.outcome = Outcome::kCrash,
@@ -115,6 +112,25 @@ absl::StatusOr<CompileResult> CompilePool::Compile(Slot& worker, const Job& job)
   }
   if (!result.ok()) worker.reset();
   return result;
+}
+
+// To a new worker, where there is none or it has died since its last job.
+absl::Status CompilePool::Send(Slot& worker, const Job& job) {
+  absl::Status status = absl::CancelledError("the compile pool was stopped");
+  for (int fruitless = 0; fruitless < kMaxFruitless && !queue_.stopped(); ++fruitless) {
+    if (!worker) {
+      absl::StatusOr<WorkerClient> started = WorkerClient::Start(
+          options_.worker, {.cubin_folder = options_.cubin_folder}, kStartLimit);
+      status = started.status();
+      if (!status.ok()) continue;
+      worker = *std::move(started);
+    }
+    status = worker->StartCompile(job.problem, job.candidate, job.arch);
+    if (status.ok()) return status;
+    worker.reset();
+  }
+  return absl::UnavailableError(
+      absl::StrFormat("cannot start a process that compiles: %s", status.message()));
 }
 
 absl::StatusOr<CompileResult> CompilePool::Await(Slot& worker) {

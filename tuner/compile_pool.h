@@ -68,6 +68,7 @@ class CompilePool {
   bool FinishFromCache(const std::string& name, const Job& job);
   void Work(Slot worker, bool takes_spare);
   absl::StatusOr<CompileResult> Compile(Slot& worker, const Job& job);
+  absl::Status Send(Slot& worker, const Job& job);
   absl::StatusOr<CompileResult> Await(Slot& worker);
 
   const CompilePoolOptions options_;

@@ -21,13 +21,18 @@ namespace {
 // A sweep of fewer trials tells more of its start and its final than of trials.
 constexpr size_t kLeastTrials = 20;
 
+// A search that ends by itself has more patience (strategies/auto.cc): who had fewer trials was cut
+// off by a budget or a time limit, went on from a sweep before, or had no more candidates.
+constexpr size_t kLeastTrialsOfAProblem = 100;
+
 // What takes less was not compiled but found in the cache: that takes a millisecond.
 constexpr double kLeastCompileMs = 20;
 
-// From the first trial of a problem to its last, in µs.
+// The trials of a problem.
 struct Span {
-  int64_t first = INT64_MAX;
+  int64_t first = INT64_MAX;  // µs
   int64_t last = INT64_MIN;
+  size_t trials = 0;
 };
 
 // What a past sweep took.
@@ -78,6 +83,7 @@ std::map<std::string, PastSweep> FinishedSweeps(std::span<const Record> records,
       Span& span = past.problems[ProblemKey(m->problem)];
       span.first = std::min(span.first, m->measured_at);
       span.last = std::max(span.last, m->measured_at);
+      ++span.trials;
     }
   }
   std::erase_if(sweeps, [](const auto& entry) {
@@ -113,9 +119,13 @@ PastRates RatesOf(std::span<const Record> records, const DeviceSpec& device,
     trials += past.trials;
     ++sweeps;
     if (past.strategy != strategy) continue;
-    trials_of_strategy += past.trials;
-    problems += past.problems.size();
-    ++sweeps_of_strategy;
+    const size_t problems_before = problems;
+    for (const auto& [key, problem] : past.problems) {
+      if (problem.trials < kLeastTrialsOfAProblem) continue;
+      trials_of_strategy += problem.trials;
+      ++problems;
+    }
+    if (problems > problems_before) ++sweeps_of_strategy;
   }
   return {CompileRate(records, device.compute_capability, assumptions.compile_seconds),
           Mean(seconds, trials, sweeps, assumptions.trial_seconds),

@@ -55,7 +55,8 @@ class Evaluator {
 
   // One trial per candidate, in their order; with kShort and kFinal all are timed interleaved, and
   // with kFinal a round counts for all of them. An evaluator that cannot time says so by effort
-  // kEstimate. ResourceExhausted: this problem is too large for the device; others may go on.
+  // kEstimate. ResourceExhausted: this problem is too large, for the device or for the time that
+  // setting it up may take; others may go on.
   virtual absl::StatusOr<std::vector<Trial>> Measure(const Problem& problem,
                                                      std::span<const Candidate> candidates,
                                                      Effort effort) = 0;

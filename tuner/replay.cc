@@ -40,6 +40,16 @@ struct Course {
   }
 };
 
+// Whether every evaluation has a cost, and these are a measure of time.
+bool TimeIsRecorded(const Trace& trace) {
+  double sum = 0;
+  for (const TracePoint& point : trace.points) {
+    if (!point.cost || point.cost->compile_us < 0 || point.cost->rest_us < 0) return false;
+    sum += point.cost->compile_us + point.cost->rest_us;
+  }
+  return sum > 0 && std::isfinite(sum);
+}
+
 // One search from the start.
 class Run {
  public:
@@ -233,8 +243,7 @@ absl::StatusOr<ReplayResult> Replay(const Trace& trace, const StrategyEntry& str
   ReplayResult result;
   Course course;
   course.evaluations = *std::ranges::max_element(options.budgets);
-  course.time_is_recorded = std::ranges::all_of(
-      trace.points, [](const TracePoint& point) { return point.cost.has_value(); });
+  course.time_is_recorded = TimeIsRecorded(trace);
   double mean_cost = 0;
   for (const TracePoint& point : trace.points) mean_cost += course.Cost(point);
   mean_cost /= static_cast<double>(trace.points.size());

@@ -39,8 +39,8 @@ struct ReplayResult {
   // search is computed, not simulated. The last moment is when it has gone 95 % of the way from the
   // median to the optimum.
   double score = 0;
-  bool time_is_recorded =
-      false;              // else a moment is counted in evaluations, as the trace has no costs
+  // Else a moment is counted in evaluations, as the trace lacks costs, or they are no times.
+  bool time_is_recorded = false;
   double score_span = 0;  // the last moment, in µs or evaluations
 
   double mean_trials = 0;  // of a repeat; where the strategy can't end, to the optimum

@@ -79,8 +79,7 @@ class ProblemSweep {
     const Winner* last = run_.history.StandingWinner(problem_);
     const bool stands = last != nullptr && WasChosenAmong(*last, candidates_, Standard());
     if (stands && !measured_) return Tuned{*last, /*from_store=*/true};
-    ASSIGN_OR_RETURN(const std::vector<size_t> finalists, ShortList());
-    ASSIGN_OR_RETURN(Winner winner, RunFinal(finalists));
+    ASSIGN_OR_RETURN(Winner winner, RunFinal());
     return Tuned{std::move(winner)};
   }
 
@@ -280,8 +279,11 @@ class ProblemSweep {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<Winner> RunFinal(const std::vector<size_t>& chosen) {
+  absl::StatusOr<Winner> RunFinal() {
+    ASSIGN_OR_RETURN(const std::vector<size_t> chosen, ShortList());
     ASSIGN_OR_RETURN(std::vector<Trial> trials, Measure(chosen, Effort::kFinal));
+    // Where the default fails, another one stands in, which all must be timed beside.
+    if (trials[0].measurement.outcome != Outcome::kOk) return RunFinal();
     std::vector<Finalist> finalists;
     std::vector<Trial> passed;
     for (size_t i = 0; i < trials.size(); ++i) {
@@ -295,7 +297,6 @@ class ProblemSweep {
                            trial.facts.static_shared_bytes + plan.dynamic_shared_bytes});
       passed.push_back(std::move(trial));
     }
-    if (finalists.empty()) return NoWinner();
     const Verdict verdict =
         ChooseRobustWinner(finalists, problem_.routing, run_.options.guard_band, run_.options.seed);
     std::vector<Record> batch;

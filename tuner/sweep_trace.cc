@@ -37,7 +37,7 @@ Invalidity InvalidityOf(Outcome outcome) {
 // A list of integers has no form in T4 but a word's.
 std::string JsonValue(const Config::Values& values) {
   const std::string text = absl::StrJoin(values, ",");
-  return values.size() == 1 ? text : absl::StrFormat("\"%s\"", text);
+  return values.size() == 1 ? text : JsonWord(text);
 }
 
 std::optional<double> Estimate(const Measurement& m) {
@@ -48,7 +48,7 @@ std::optional<double> Estimate(const Measurement& m) {
 
 RecordedConfig Recorded(const Measurement& m) {
   RecordedConfig recorded;
-  recorded.values.emplace_back("family", absl::StrFormat("\"%s\"", m.family));
+  recorded.values.emplace_back("family", JsonWord(m.family));
   for (const auto& [name, values] : m.config.entries()) {
     recorded.values.emplace_back(name, JsonValue(values));
   }

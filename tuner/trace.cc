@@ -383,6 +383,10 @@ std::optional<Config> BestConfig(const Trace& known, const Trace& trace) {
   return config;
 }
 
+std::string JsonWord(std::string_view word) {
+  return Json(word).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 std::string T4Text(const Trace& trace) {
   Json results = Json::array();
   for (const TracePoint& point : trace.points) results.push_back(T4Result(trace, point));

@@ -80,6 +80,9 @@ absl::StatusOr<Trace> ParseTrace(std::string_view text);
 // nothing in `known` is correct.
 std::optional<Config> BestConfig(const Trace& known, const Trace& trace);
 
+// A word as JSON writes it, quotes included; what is no UTF-8 is replaced.
+std::string JsonWord(std::string_view word);
+
 // The trace in T4, which ParseTrace reads back as an equal trace.
 std::string T4Text(const Trace& trace);
 

@@ -160,10 +160,12 @@ absl::StatusOr<std::vector<Trial>> WorkerEvaluator::Measure(const Problem& probl
     const absl::Time begin = absl::Now();
     const absl::StatusOr<bool> learnt = Serve(request);
     usage_.measuring += absl::Now() - begin;
+    // A child that finds the problem too large goes on, and would find it so again.
+    const bool too_large = absl::IsResourceExhausted(learnt.status()) && child_;
     if (learnt.ok() && *learnt) {
       fruitless = 0;
-    } else if (absl::IsInvalidArgument(learnt.status()) ||
-               absl::IsResourceExhausted(learnt.status()) || ++fruitless == kMaxFruitless) {
+    } else if (too_large || absl::IsInvalidArgument(learnt.status()) ||
+               ++fruitless == kMaxFruitless) {
       return learnt.status();
     }
   }
@@ -208,6 +210,11 @@ absl::StatusOr<bool> WorkerEvaluator::Serve(Request& request) {
   if (!status.ok() && !absl::IsResourceExhausted(status)) {
     child_.reset();
     if (Blame(request, step, status)) return true;
+    if (absl::IsDeadlineExceeded(status) && step.stage == Step::kSetUp) {
+      return absl::ResourceExhaustedError(absl::StrFormat("%s: setting it up took longer than %s",
+                                                          ProblemKey(request.problem),
+                                                          absl::FormatDuration(options_.watchdog)));
+    }
   }
   if (std::count(request.done.begin(), request.done.end(), false) < open) return true;
   return status.ok() ? absl::InternalError("a worker did not measure what it was asked for")

@@ -168,7 +168,6 @@ absl::Status Workload::Load(const Problem& problem, uint64_t seed, const Histogr
   }
   RETURN_IF_ERROR(reserved);
   draws_.resize(host_.draws.size());
-  for (size_t draw = 0; draw < draws_.size(); ++draw) RETURN_IF_ERROR(LoadDraw(draw));
   return Refill();
 }
 
@@ -187,6 +186,7 @@ absl::Status Workload::LoadDraw(size_t draw) {
 }
 
 absl::Status Workload::Refill() {
+  for (size_t draw = 0; draw < draws_.size(); ++draw) RETURN_IF_ERROR(LoadDraw(draw));
   const Shape& shape = host_.problem.shape;
   const DriverApi& driver = context_.driver();
   const int64_t bytes = DtypeBytes(shape.dtype);

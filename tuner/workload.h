@@ -86,7 +86,7 @@ class Workload {
   // DrawRouting. Any other error means that the device does not work.
   absl::Status Load(const Problem& problem, uint64_t seed, const Histograms& histograms);
 
-  // Writes both inputs anew, for a kernel that may have written over them.
+  // Writes the inputs and the draws anew, for a kernel that may have written over them.
   absl::Status Refill();
 
   const HostWorkload& host() const { return host_; }

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 #include "absl/time/clock.h"
 
@@ -37,6 +38,17 @@ TEST(ChildProcess, TalksInFramesOverItsStandardInput) {
 TEST(ChildProcess, AProgramThatIsNotThereIsAnErrorWithItsName) {
   const auto child = ChildProcess::Start({"/no/such/program"});
   EXPECT_THAT(std::string(child.status().message()), HasSubstr("/no/such/program"));
+}
+
+TEST(ChildProcess, WithoutDescriptorsItIsUnavailable) {
+  rlimit limit = {};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  const rlimit none = {.rlim_cur = 0, .rlim_max = limit.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  const auto child = ChildProcess::Start({"/bin/true"});
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  EXPECT_TRUE(absl::IsUnavailable(child.status())) << child.status();
+  EXPECT_THAT(std::string(child.status().message()), HasSubstr("Too many open files"));
 }
 
 TEST(ChildProcess, TheDeadlineIsKeptAndTheChildLivesOn) {

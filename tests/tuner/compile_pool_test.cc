@@ -2,9 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 
 #include "absl/time/clock.h"
 #include "tests/testing/eventually.h"
@@ -131,6 +134,64 @@ TEST(CompilePool, OfSeveralTheFirstThatIsCompiledIsWaitedFor) {
   const auto another = StartOn(workers, 1, absl::Seconds(100));
   EXPECT_EQ(another->WaitForAny(TinyProblem(), {{kBad, kGood}}, kArch), 1u)
       << "from the folder, while the one process is busy";
+}
+
+// Workers that say their process number in the file "pid", and fail to start once for each line of
+// the file "failures".
+WorkerCommand Unreliable(const FakeWorkers& workers) {
+  const std::string pid = workers.folder.File("pid");
+  const std::string failures = workers.folder.File("failures");
+  return {"/bin/sh", "-c",
+          "if [ -s " + failures + " ]; then sed -i 1d " + failures +
+              "; echo out of order; exit 1; " + "fi; echo $$ > " + pid + "; exec " +
+              workers.command()[0] + " " + workers.command()[1]};
+}
+
+std::unique_ptr<CompilePool> StartUnreliable(const FakeWorkers& workers) {
+  return CompilePool::Start({.worker = Unreliable(workers), .cubin_folder = workers.cubins()})
+      .value();
+}
+
+// Ends the worker that started last, and leaves it to its parent.
+void EndWorker(const FakeWorkers& workers) {
+  pid_t pid = 0;
+  ASSERT_TRUE(std::ifstream(workers.folder.File("pid")) >> pid);
+  ASSERT_EQ(kill(pid, SIGKILL), 0);
+  siginfo_t end;
+  ASSERT_EQ(waitid(P_PID, static_cast<id_t>(pid), &end, WEXITED | WNOWAIT), 0);
+}
+
+TEST(CompilePool, AWorkerThatDiedWhileIdleIsReplacedAndBlamesNoCandidate) {
+  const FakeWorkers workers;
+  const auto pool = StartUnreliable(workers);
+  EndWorker(workers);
+  const auto result = pool->Wait(TinyProblem(), kGood, kArch);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->outcome, Outcome::kOk) << result->error;
+}
+
+TEST(CompilePool, AWorkerThatCannotStartOnceIsStartedAgain) {
+  const FakeWorkers workers(BadIs(FakeFaultKind::kSlowCompile, -1));
+  const auto pool = CompilePool::Start({.worker = Unreliable(workers),
+                                        .cubin_folder = workers.cubins(),
+                                        .limit = absl::Milliseconds(300)})
+                        .value();
+  WriteFile(workers.folder.File("failures"), "1\n2\n");
+  EXPECT_EQ(pool->Wait(TinyProblem(), kBad, kArch)->outcome, Outcome::kTimeout);
+  const auto result = pool->Wait(TinyProblem(), kGood, kArch);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->outcome, Outcome::kOk) << result->error;
+}
+
+TEST(CompilePool, WorkersThatCannotStartAnyMoreAreSaidToBe) {
+  const FakeWorkers workers;
+  const auto pool = StartUnreliable(workers);
+  EndWorker(workers);
+  WriteFile(workers.folder.File("failures"), "1\n2\n3\n");
+  const absl::Status end = pool->Wait(TinyProblem(), kGood, kArch).status();
+  EXPECT_TRUE(absl::IsUnavailable(end)) << end;
+  EXPECT_THAT(std::string(end.message()), HasSubstr("cannot start a process that compiles: "));
+  EXPECT_THAT(std::string(end.message()), HasSubstr("out of order"));
 }
 
 TEST(CompilePool, ItsEndDoesNotWaitForWhatRuns) {

@@ -101,10 +101,21 @@ TEST_F(CostEstimateTest, PastSweepsOfTheDeviceGiveTheRates) {
   EXPECT_DOUBLE_EQ(cost.compile_seconds.value, 3);
   EXPECT_DOUBLE_EQ(cost.measuring, 2.0 * static_cast<double>(cost.trials));
   EXPECT_DOUBLE_EQ(cost.compiling, 3.0 * static_cast<double>(cost.kernels) / 2);
-  EXPECT_DOUBLE_EQ(cost.trials_of_a_problem.value, 50) << "of the same strategy";
   EXPECT_THAT(CostText(cost), HasSubstr("2.00 s a trial (as in 1 past sweep)"));
   evaluator_.spec = Fable75();
   EXPECT_EQ(Estimate({}, {problem_}, records).trial_seconds.from, 0u);
+}
+
+TEST_F(CostEstimateTest, ProblemsThatWereNotCutOffTellWhenASearchEnds) {
+  std::vector<Record> records = PastSweep(220, 100, 3000);
+  for (size_t i = 1; i <= 80; ++i) {
+    std::get<Measurement>(records[i].row).problem = SmallProblem(65);
+  }
+  const CostRate rate = Estimate({}, {problem_}, records).trials_of_a_problem;
+  EXPECT_DOUBLE_EQ(rate.value, 140) << "of the other problem, by the same strategy";
+  EXPECT_EQ(rate.from, 1u);
+  EXPECT_EQ(Estimate({.strategy = "auto"}, {problem_}, records).trials_of_a_problem.from, 0u);
+  EXPECT_EQ(Estimate({}, {problem_}, PastSweep(80, 100, 3000)).trials_of_a_problem.from, 0u);
 }
 
 TEST_F(CostEstimateTest, APastSweepOnSeveralDevicesTookTheTimeOfAll) {

@@ -91,6 +91,17 @@ TEST(Replay, RecordedCostsAreTheAxisWhereAllAreThere) {
   EXPECT_FALSE(Replay(trace, kAscending, {})->time_is_recorded);
 }
 
+TEST(Replay, CostsThatAreNoTimesAreNotTheAxis) {
+  for (const TraceCost& cost : {TraceCost{}, TraceCost{.compile_us = -900, .rest_us = 1000},
+                                TraceCost{.compile_us = 900, .rest_us = -100}}) {
+    Trace trace = TraceOf({30, 20, 10});
+    for (TracePoint& point : trace.points) point.cost = cost;
+    const ReplayResult result = Replay(trace, kAscending, {}).value();
+    EXPECT_FALSE(result.time_is_recorded);
+    EXPECT_DOUBLE_EQ(result.score, Replay(TraceOf({30, 20, 10}), kAscending, {})->score);
+  }
+}
+
 // Notes which configs stand first, and expects to know nothing when a repeat begins.
 std::multiset<int64_t> first_configs;
 class NotesTheOrder : public ByX<true> {

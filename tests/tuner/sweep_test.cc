@@ -164,6 +164,24 @@ TEST_F(SweepTest, AFinalistThatFailsInTheFinalCannotWin) {
   EXPECT_EQ(recorder_.measured, 0) << "the failure is remembered";
 }
 
+TEST_F(SweepTest, WhereTheDefaultFailsInTheFinalTheWinnerIsJudgedBesideTheNextOne) {
+  evaluator_.time_us = [&](const Problem&, const Candidate& candidate) {
+    return candidate == ranked_[5] ? 50.0 : 100.0;
+  };
+  evaluator_.outcome = [&](const Problem&, const Candidate& candidate) {
+    const bool in_final = evaluator_.calls.back().effort == Effort::kFinal;
+    return candidate == ranked_[0] && in_final ? Outcome::kFault : Outcome::kOk;
+  };
+  const std::vector<Winner> winners = Run({problem_});
+  ASSERT_EQ(winners.size(), 1u);
+  EXPECT_EQ(winners[0].config, ranked_[5].config);
+  EXPECT_EQ(winners[0].default_config, ranked_[1].config);
+  EXPECT_DOUBLE_EQ(winners[0].Speedup(), 2);
+  EXPECT_EQ(MostRowsOfOneTrial(), 1);
+  EXPECT_EQ(Run({problem_}), winners);
+  EXPECT_EQ(recorder_.measured, 0) << "the winner stands";
+}
+
 TEST_F(SweepTest, WhereTheDefaultFailedTheNextBestStandsInAndTheReasonSaysSo) {
   evaluator_.outcome = [&](const Problem&, const Candidate& candidate) {
     return candidate == ranked_[0] ? Outcome::kWrongResult : Outcome::kOk;

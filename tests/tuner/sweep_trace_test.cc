@@ -80,6 +80,15 @@ TEST(SweepTrace, HoldsOneProblemOneDeviceAndOneEnvironment) {
   EXPECT_EQ(trace.points[0].config.Get("block_m"), 64);
 }
 
+TEST(SweepTrace, AFamilyOfAnyNameIsReadBack) {
+  for (const std::string family : {"x\"y", "back\\slash", "new\nline", "\xff"}) {
+    Measurement m = Probe(64, 50);
+    m.family = family;
+    const Trace trace = TraceOf({m});
+    EXPECT_EQ(ParseTrace(T4Text(trace)).value(), trace);
+  }
+}
+
 TEST(SweepTrace, SaysWhatThereIsAndWhatThereIsNot) {
   std::vector<Record> records = {NewRecord(Probe(64, 50)), NewRecord(Probe(32, 50))};
   EXPECT_EQ(TracedProblems(records), (std::vector<TracedProblem>{kTraced}));

@@ -184,6 +184,18 @@ TEST(WorkerEvaluator, AProblemThatDoesNotFitIsSaidAndTheChildGoesOn) {
   EXPECT_EQ(evaluator->usage().restarts, 0);
 }
 
+TEST(WorkerEvaluator, AProblemThatCannotBeSetUpInTimeIsSaidAndTheOthersGoOn) {
+  const FakeWorkers workers;
+  const auto evaluator = StartOn(workers, absl::Milliseconds(500));
+  const Problem slow = ProblemOf("forward/bf16/plain/e1024/t1000000x1/n8/k8/softmax");
+  const absl::Status status = evaluator->Measure(slow, {&kGood, 1}, Effort::kProbe).status();
+  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr(ProblemKey(slow)));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("took longer than 500ms"));
+  EXPECT_EQ(evaluator->usage().restarts, 2) << "it was tried three times";
+  EXPECT_EQ(MeasureOne(*evaluator, kGood).measurement.outcome, Outcome::kOk);
+}
+
 TEST(WorkerEvaluator, AHistogramReachesTheChild) {
   const FakeWorkers workers;
   const std::vector<int64_t> counts = {5, 0, 9, 10};

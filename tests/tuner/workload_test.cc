@@ -47,5 +47,28 @@ TEST(Workload, WhoHasSeenEnoughOfAnOutputGetsNoMoreOfIt) {
   EXPECT_EQ(pieces, 1);
 }
 
+TEST(Workload, ARefillMendsEveryInputOfAKernel) {
+  FakeGpu gpu;
+  const Stream stream = *Stream::Create(gpu.driver);
+  Workload workload(gpu.context, stream.get());
+  const Problem problem = ProblemOf("forward/bf16/scatter+scale/e4/t64x2/n40/k24/softmax+zipf");
+  ASSERT_TRUE(workload.Load(problem, 1, {}).ok());
+  const auto first_byte_of = [](const void* input) -> uint8_t& {
+    return *static_cast<uint8_t*>(const_cast<void*>(input));  // of a fake device: it is host memory
+  };
+  for (size_t draw = 0; draw < workload.host().draws.size(); ++draw) {
+    const MoeArgs args = workload.Args(static_cast<int>(draw));
+    for (const void* input :
+         {args.x, args.w, static_cast<const void*>(args.row_counts),
+          static_cast<const void*>(args.row_index), static_cast<const void*>(args.scale)}) {
+      uint8_t& byte = first_byte_of(input);
+      const uint8_t before = byte;
+      byte ^= 1;
+      ASSERT_TRUE(workload.Refill().ok());
+      EXPECT_EQ(byte, before);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace moetune

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
 #include <string_view>
 
 #include "absl/container/flat_hash_map.h"
@@ -11,7 +12,8 @@ namespace moetune {
 namespace {
 
 // Integers by their logarithm, shifted so that the least counts as one where it is below; anything
-// else in equal steps.
+// else in equal steps, and integers so large and near that a float's logarithm does not tell them
+// apart.
 std::vector<float> Positions(const std::vector<const Config::Values*>& values) {
   const bool integers = std::ranges::all_of(
       values, [](const Config::Values* value) { return value != nullptr && value->size() == 1; });
@@ -25,6 +27,9 @@ std::vector<float> Positions(const std::vector<const Config::Values*>& values) {
     } else {
       positions.push_back(static_cast<float>(i));
     }
+  }
+  if (positions.front() == positions.back()) {
+    std::iota(positions.begin(), positions.end(), 0.0f);
   }
   const float low = positions.front();
   const float span = positions.back() - low;

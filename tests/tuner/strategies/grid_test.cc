@@ -31,6 +31,17 @@ TEST(Grid, MagnitudesStandByTheirRatio) {
   EXPECT_FLOAT_EQ(grid.Position(0, 2), 1);
 }
 
+TEST(Grid, MagnitudesThatAreHardlyDifferentStandInEqualSteps) {
+  std::vector<Candidate> candidates;
+  for (int64_t value = 20'000'000; value < 20'000'003; ++value) {
+    candidates.push_back({.config = {{"a", value}}});
+  }
+  const Grid grid(candidates);
+  EXPECT_FLOAT_EQ(grid.Position(0, 0), 0);
+  EXPECT_FLOAT_EQ(grid.Position(0, 1), 0.5);
+  EXPECT_FLOAT_EQ(grid.Position(0, 2), 1);
+}
+
 TEST(Grid, AMissingParameterIsAValueOfItsOwn) {
   const std::vector<Candidate> candidates = {{.config = {{"a", 2}}}, {}, {.config = {{"a", 1}}}};
   const Grid grid(candidates);
