@@ -153,11 +153,19 @@ FileStamp StampOf(const std::string& path) {
   FileStamp stamp;
   struct stat file {};
   if (stat(path.c_str(), &file) == 0) {
+    stamp.device = file.st_dev;
+    stamp.inode = file.st_ino;
     stamp.bytes = file.st_size;
     stamp.modified_ns = file.st_mtim.tv_sec * int64_t{1'000'000'000} + file.st_mtim.tv_nsec;
   }
   if (stat((path + "-wal").c_str(), &file) == 0) stamp.log_bytes = file.st_size;
   return stamp;
+}
+
+bool IsReplaced(const std::string& path, const FileStamp& stamp) {
+  struct stat file {};
+  return stat(path.c_str(), &file) == 0 &&
+         (file.st_dev != stamp.device || file.st_ino != stamp.inode);
 }
 
 }  // namespace moetune

@@ -31,6 +31,8 @@ bool NeedsImmutable(const std::string& path);
 
 // What tells one state of a database's files from another, without opening them.
 struct FileStamp {
+  uint64_t device = 0;  // of the file, with its inode: which file it is
+  uint64_t inode = 0;
   int64_t bytes = 0;
   int64_t modified_ns = 0;
   int64_t log_bytes = 0;  // of the write-ahead log; 0 without one
@@ -38,6 +40,10 @@ struct FileStamp {
   bool operator==(const FileStamp&) const = default;
 };
 FileStamp StampOf(const std::string& path);
+
+// Whether there is another file at `path` than the one of the stamp. Where there is none, there is
+// no other.
+bool IsReplaced(const std::string& path, const FileStamp& stamp);
 
 }  // namespace moetune
 

@@ -1,6 +1,7 @@
 #include "db/memory_store.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,18 +16,22 @@ class MemoryStore : public Store {
  public:
   explicit MemoryStore(OpenMode mode) : mode_(mode) {}
 
-  absl::StatusOr<int> Append(std::span<const Record> batch) override {
+  absl::StatusOr<int> Append(std::span<const Record> batch,
+                             std::optional<int64_t> last_sequence) override {
     MutexLock lock(mutex_);
     RETURN_IF_ERROR(CheckOpen());
     if (mode_ == OpenMode::kReadOnly) {
       return absl::FailedPreconditionError("the log in memory was opened read-only");
     }
     for (const Record& record : batch) RETURN_IF_ERROR(ValidateRecord(record));
+    if (last_sequence.has_value() && LastSequence() != *last_sequence) {
+      return absl::AbortedError("the log in memory has grown");
+    }
     int added = 0;
     for (const Record& record : batch) {
       if (!uuids_.insert(record.uuid).second) continue;
       records_.push_back(record);
-      records_.back().sequence = static_cast<int64_t>(records_.size());
+      records_.back().sequence = LastSequence();
       ++added;
     }
     return added;
@@ -35,7 +40,7 @@ class MemoryStore : public Store {
   absl::StatusOr<ScanResult> Scan(int64_t since, const ScanFilter& filter) override {
     MutexLock lock(mutex_);
     RETURN_IF_ERROR(CheckOpen());
-    const auto size = static_cast<int64_t>(records_.size());
+    const int64_t size = LastSequence();
     ScanResult result{.database_id = id_, .last_sequence = size};
     for (int64_t i = std::max<int64_t>(since, 0); i < size; ++i) {
       const Record& record = records_[static_cast<size_t>(i)];
@@ -56,6 +61,10 @@ class MemoryStore : public Store {
   absl::Status CheckOpen() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (!closed_) return absl::OkStatus();
     return absl::FailedPreconditionError("the log in memory is closed");
+  }
+
+  int64_t LastSequence() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return static_cast<int64_t>(records_.size());
   }
 
   const OpenMode mode_;

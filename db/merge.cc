@@ -17,14 +17,11 @@ int64_t TimeOf(const Record& record) {
   return std::get<Measurement>(record.row).measured_at;
 }
 
-}  // namespace
-
-absl::StatusOr<int> Merge(std::vector<Record> records, Store& store) {
-  ASSIGN_OR_RETURN(ScanResult scan, store.Scan(0, kWinners));
-  const std::shared_ptr<const Snapshot> snapshot = Snapshot::Fold(nullptr, std::move(scan));
+// Those that are older than the winner that stands.
+void LeaveOutSuperseded(const Snapshot& snapshot, std::vector<Record>& records) {
   using Identity = std::tuple<std::string, Problem, bool>;
   absl::flat_hash_map<Identity, int64_t> standing_since;
-  for (const std::shared_ptr<const Winner>& winner : snapshot->Winners()) {
+  for (const std::shared_ptr<const Winner>& winner : snapshot.Winners()) {
     standing_since[{winner->device.name, winner->problem, winner->estimated}] = winner->measured_at;
   }
   std::erase_if(records, [&](const Record& record) {
@@ -33,8 +30,21 @@ absl::StatusOr<int> Merge(std::vector<Record> records, Store& store) {
     const auto at = standing_since.find({winner->device.name, winner->problem, winner->estimated});
     return at != standing_since.end() && winner->measured_at < at->second;
   });
+}
+
+}  // namespace
+
+absl::StatusOr<int> Merge(std::vector<Record> records, Store& store) {
   std::ranges::stable_sort(records, {}, TimeOf);
-  return store.Append(records);
+  auto snapshot = std::make_shared<const Snapshot>();
+  while (true) {
+    ASSIGN_OR_RETURN(ScanResult scan, store.Scan(snapshot->last_sequence(), kWinners));
+    snapshot = Snapshot::Fold(std::move(snapshot), std::move(scan));
+    LeaveOutSuperseded(*snapshot, records);
+    absl::StatusOr<int> added = store.Append(records, snapshot->last_sequence());
+    // Another writer came in between, perhaps with a newer winner: look again.
+    if (!absl::IsAborted(added.status())) return added;
+  }
 }
 
 }  // namespace moetune

@@ -2,9 +2,12 @@
 
 #include <sys/random.h>
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <chrono>
 #include <cmath>
+#include <concepts>
 #include <ctime>
 #include <utility>
 #include <vector>
@@ -35,7 +38,42 @@ absl::StatusOr<Enum> ParseName(std::string_view kind,
   return UnknownName(kind, text, std::vector<std::string_view>(names.begin(), names.end()));
 }
 
-// What a field must satisfy to be stored and read back. Overloads are for the types that can fail.
+// As protobuf takes a string: no overlong forms, no surrogates, nothing beyond U+10FFFF.
+bool IsUtf8(std::string_view text) {
+  constexpr uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};  // of a form of so many bytes
+  while (!text.empty()) {
+    const auto first = static_cast<uint8_t>(text.front());
+    const auto ones = static_cast<size_t>(std::countl_one(first));
+    const size_t bytes = std::max<size_t>(ones, 1);
+    if (ones == 1 || ones > 4 || text.size() < bytes) return false;
+    uint32_t point = first & (0xffu >> (ones + 1));
+    for (size_t i = 1; i < bytes; ++i) {
+      const auto next = static_cast<uint8_t>(text[i]);
+      if ((next & 0xc0) != 0x80) return false;
+      point = point << 6 | (next & 0x3fu);
+    }
+    const bool surrogate = point >= 0xd800 && point <= 0xdfff;
+    if (point < kLeast[bytes] || point > 0x10ffff || surrogate) return false;
+    text.remove_prefix(bytes);
+  }
+  return true;
+}
+
+bool HasControlCharacter(std::string_view text) {
+  return std::ranges::any_of(text, [](char c) { return (c >= 0 && c < 0x20) || c == 0x7f; });
+}
+
+// No driver has a longer one, and no look-up may name one.
+constexpr size_t kMaxDeviceNameBytes = 256;
+
+// The least value of an integer that tells what a device can do; of what it has, such as memory, 0
+// may stand for unknown.
+int64_t LeastOfDevice(std::string_view field) {
+  return field == "l2_bytes" || field == "memory_bytes" ? 0 : 1;
+}
+
+// What a field must satisfy to be stored, read back, and sent to who looks it up: FromProto takes
+// what passes here. Overloads are for the types that can fail.
 struct FieldCheck {
   absl::Status status;
 
@@ -48,6 +86,11 @@ struct FieldCheck {
   }
   void operator()(std::string_view name, const std::string& value) {
     if (value.empty() && (name == "family" || name == "id")) Fail(name, "is empty");
+    // As a compiler, a driver or the system gave them, in any bytes; they are never sent.
+    if (name == "error" || name == "host") return;
+    if (!IsUtf8(value)) Fail(name, "is not valid UTF-8");
+    const bool is_name = name == "name" || name == "family" || name == "default_family";
+    if (is_name && HasControlCharacter(value)) Fail(name, "has a control character");
   }
   void operator()(std::string_view name, const Problem& problem) {
     if (absl::Status valid = ValidateProblem(problem); !valid.ok()) {
@@ -56,10 +99,23 @@ struct FieldCheck {
   }
   void operator()(std::string_view name, const DeviceSpec& device) {
     if (device.name.empty()) Fail(name, "has no name");
+    if (device.name.size() > kMaxDeviceNameBytes) {
+      Fail(name, absl::StrFormat("has a name of %d bytes; at most %d are allowed",
+                                 device.name.size(), kMaxDeviceNameBytes));
+    }
     VisitFields(device, *this);
+    VisitFields(device, [this](std::string_view field, const auto& value) {
+      if constexpr (std::integral<std::decay_t<decltype(value)>>) {
+        if (value >= LeastOfDevice(field)) return;
+        Fail(field, absl::StrFormat("is %d; at least %d is expected", value, LeastOfDevice(field)));
+      }
+    });
+  }
+  void operator()(std::string_view, const Environment& environment) {
+    VisitFields(environment, *this);
   }
   void operator()(std::string_view name, const Config& config) {
-    if (!ParseConfig(config.Text()).ok()) {
+    if (const auto read = ParseConfig(config.Text()); !read.ok() || *read != config) {
       Fail(name, absl::StrFormat("'%s' cannot be read back", config.Text()));
     }
   }

@@ -128,8 +128,9 @@ struct Record {
 // "measurement", "winner" or "sweep": its table, and its block in the text format.
 std::string_view KindName(const Record& record);
 
-// OK when a store takes the record: a canonical UUID, a valid problem, named device and family,
-// finite times that are not negative. The message names the field.
+// OK when a store takes the record: a canonical UUID, a valid problem, a named family, a device
+// with a name and facts, texts in UTF-8 (but for an error and a host), finite times that are not
+// negative. The message names the field.
 absl::Status ValidateRecord(const Record& record);
 
 // A new random (version 4) UUID in canonical text, and whether a text has that form (any version).

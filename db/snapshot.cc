@@ -10,8 +10,8 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_format.h"
 #include "db/curve.h"
+#include "db/default_winners.h"
 #include "db/nearest.h"
-#include "kernels/cost_model.h"
 #include "kernels/names.h"
 #include "kernels/registry.h"
 #include "kernels/space.h"
@@ -42,6 +42,8 @@ struct Snapshot::Index {
   std::vector<DeviceSpec> devices;  // as the newest winner describes them
   absl::flat_hash_map<std::string, size_t> device_by_name;
   absl::flat_hash_map<CurveKey, std::shared_ptr<const Curve>> curves;
+  // No row changes them: they are shared with the snapshots folded from this one.
+  std::shared_ptr<DefaultWinners> defaults = std::make_shared<DefaultWinners>();
 
   static constexpr size_t kNoDevice = std::numeric_limits<size_t>::max();
 
@@ -185,16 +187,8 @@ absl::StatusOr<Choice> Snapshot::Lookup(const Problem& problem, const DeviceSpec
       return choice(Tier::kEstimated, match);
     }
   }
-  ASSIGN_OR_RETURN(const Candidate candidate, DefaultCandidate(problem, device));
-  const std::string family(candidate.family->name);
-  return Choice{.winner = std::make_shared<const Winner>(
-                    Winner{.problem = problem,
-                           .device = device,
-                           .family = family,
-                           .config = candidate.config,
-                           .default_family = family,
-                           .default_config = candidate.config,
-                           .reason = "the cost model's first choice; nothing was measured"})};
+  ASSIGN_OR_RETURN(std::shared_ptr<const Winner> winner, index_->defaults->Of(problem, device));
+  return Choice{.winner = std::move(winner)};
 }
 
 std::vector<std::shared_ptr<const Winner>> Snapshot::Winners() const {

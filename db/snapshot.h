@@ -64,7 +64,8 @@ class Snapshot {
   // The devices with standing winners, ordered by name.
   std::vector<DeviceSpec> Devices() const;
 
-  // "DATABASE_ID:SEQUENCE": the same token means the same answers.
+  // "DATABASE_ID:SEQUENCE": the same token means the same answers, unless copies of one database
+  // file were written to apart.
   std::string Token() const;
   int64_t last_sequence() const;
 

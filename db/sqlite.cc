@@ -134,7 +134,8 @@ void Database::Closer::operator()(sqlite3* handle) const { sqlite3_close(handle)
 Database::Database(std::string path, sqlite3* handle)
     : path_(std::make_unique<std::string>(std::move(path))), handle_(handle) {}
 
-absl::StatusOr<Database> Database::Open(const std::string& path, Access access) {
+absl::StatusOr<Database> Database::Open(const std::string& path, Access access,
+                                        int busy_timeout_ms) {
   const int mode = access == Access::kReadWrite ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
                                                 : SQLITE_OPEN_READONLY;
   sqlite3* handle = nullptr;
@@ -146,7 +147,7 @@ absl::StatusOr<Database> Database::Open(const std::string& path, Access access) 
   if (result != SQLITE_OK) {
     return Error(path, result, handle);
   }
-  sqlite3_busy_timeout(handle, kBusyTimeoutMs);
+  sqlite3_busy_timeout(handle, busy_timeout_ms);
   return database;
 }
 

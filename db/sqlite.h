@@ -55,8 +55,9 @@ class Statement {
 
 class Database {
  public:
-  // Waits up to `kBusyTimeoutMs` where another process holds a lock.
-  static absl::StatusOr<Database> Open(const std::string& path, Access access);
+  // Waits up to `busy_timeout_ms` where another process holds a lock.
+  static absl::StatusOr<Database> Open(const std::string& path, Access access,
+                                       int busy_timeout_ms = 60'000);
 
   absl::StatusOr<Statement> Prepare(std::string_view sql);
   absl::Status Execute(const std::string& sql);  // any number of statements, rows ignored
@@ -65,8 +66,6 @@ class Database {
   int64_t last_insert_rowid() const;
   bool in_transaction() const;
   const std::string& path() const { return *path_; }
-
-  static constexpr int kBusyTimeoutMs = 60'000;
 
  private:
   struct Closer {

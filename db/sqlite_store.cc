@@ -95,18 +95,20 @@ absl::Status Migrate(Database& database, std::span<const EmbeddedFile> schema) {
 
 // Where several processes create one database at once, SQLite may refuse the change of mode without
 // waiting, since waiting could lock them all up.
-absl::Status EnterWal(Database& database) {
-  constexpr int kRetryMs = 10;
-  for (int waited_ms = 0;; waited_ms += kRetryMs) {
+absl::Status EnterWal(Database& database, int busy_timeout_ms) {
+  using std::chrono::milliseconds;
+  const auto deadline = std::chrono::steady_clock::now() + milliseconds(busy_timeout_ms);
+  while (true) {
     const absl::Status status = database.Execute("PRAGMA journal_mode = WAL");
-    if (!absl::IsUnavailable(status) || waited_ms >= Database::kBusyTimeoutMs) return status;
-    std::this_thread::sleep_for(std::chrono::milliseconds(kRetryMs));
+    const bool out_of_time = std::chrono::steady_clock::now() >= deadline;
+    if (!absl::IsUnavailable(status) || out_of_time) return status;
+    std::this_thread::sleep_for(milliseconds(10));
   }
 }
 
 absl::StatusOr<Database> OpenChecked(const std::string& path, OpenMode mode, Access access,
                                      const SqliteOptions& options) {
-  ASSIGN_OR_RETURN(Database database, Database::Open(path, access));
+  ASSIGN_OR_RETURN(Database database, Database::Open(path, access, options.busy_timeout_ms));
   Identity identity;
   {
     ASSIGN_OR_RETURN(Transaction transaction,
@@ -116,7 +118,7 @@ absl::StatusOr<Database> OpenChecked(const std::string& path, OpenMode mode, Acc
   const auto newest = static_cast<int64_t>(options.schema.size());
   RETURN_IF_ERROR(CheckIdentity(identity, path, mode, newest));
   if (mode == OpenMode::kReadOnly) return database;
-  RETURN_IF_ERROR(EnterWal(database));
+  RETURN_IF_ERROR(EnterWal(database, options.busy_timeout_ms));
   // FULL: a committed row survives a power cut, not only a crash of the program.
   RETURN_IF_ERROR(database.Execute("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON"));
   if (identity.version < newest) RETURN_IF_ERROR(Migrate(database, options.schema));
@@ -145,7 +147,8 @@ class SqliteStore : public Store {
     return EnsureOpen();
   }
 
-  absl::StatusOr<int> Append(std::span<const Record> batch) override {
+  absl::StatusOr<int> Append(std::span<const Record> batch,
+                             std::optional<int64_t> last_sequence) override {
     MutexLock lock(mutex_);
     RETURN_IF_ERROR(EnsureOpen());
     if (mode_ == OpenMode::kReadOnly) {
@@ -155,6 +158,12 @@ class SqliteStore : public Store {
     for (const Record& record : batch) RETURN_IF_ERROR(ValidateRecord(record));
     ASSIGN_OR_RETURN(Transaction transaction,
                      Transaction::Begin(*database_, Transaction::Kind::kWrite));
+    if (last_sequence.has_value()) {
+      ASSIGN_OR_RETURN(const int64_t end, database_->QueryInteger(kLastSequenceSql));
+      if (end != *last_sequence) {
+        return absl::AbortedError(absl::StrFormat("database '%s' has grown", path_));
+      }
+    }
     int added = 0;
     {
       RowWriter writer(*database_);
@@ -195,6 +204,7 @@ class SqliteStore : public Store {
     if (closed_) {
       return absl::FailedPreconditionError(absl::StrFormat("database '%s' is closed", path_));
     }
+    RETURN_IF_ERROR(LeaveReplaced());
     if (database_.has_value()) return absl::OkStatus();
     data_version_ = kUnknown;
     stamp_ = StampOf(path_);
@@ -218,7 +228,21 @@ class SqliteStore : public Store {
           absl::StrFormat("'%s' was replaced by another database; open it again", path_));
     }
     database_id_ = std::move(id);
+    if (stamp_.inode == 0) stamp_ = StampOf(path_);  // it was created just now
     database_ = std::move(database);
+    return absl::OkStatus();
+  }
+
+  // Lets go of a file that another one took the place of, as `mv new.db PATH` does. A writer must
+  // not go on with the other, and who reads must not where the log beside it may be the old one's.
+  absl::Status LeaveReplaced() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (!database_.has_value() || access_ == Access::kImmutable) return absl::OkStatus();
+    if (!IsReplaced(path_, stamp_)) return absl::OkStatus();
+    if (mode_ == OpenMode::kReadWrite || StampOf(path_).log_bytes > 0) {
+      return absl::FailedPreconditionError(
+          absl::StrFormat("'%s' was replaced by another file; open it again", path_));
+    }
+    database_.reset();
     return absl::OkStatus();
   }
 
@@ -233,8 +257,7 @@ class SqliteStore : public Store {
     ScanResult result{.database_id = database_id_};
     ASSIGN_OR_RETURN(Transaction transaction,
                      Transaction::Begin(*database_, Transaction::Kind::kRead));
-    ASSIGN_OR_RETURN(result.last_sequence,
-                     database_->QueryInteger("SELECT max(sequence) FROM log"));
+    ASSIGN_OR_RETURN(result.last_sequence, database_->QueryInteger(kLastSequenceSql));
     ASSIGN_OR_RETURN(result.records, RowReader(*database_).Read(since, filter));
     RETURN_IF_ERROR(transaction.Commit());
     data_version_ = version;
@@ -242,6 +265,7 @@ class SqliteStore : public Store {
     return result;
   }
 
+  static constexpr std::string_view kLastSequenceSql = "SELECT max(sequence) FROM log";
   static constexpr int64_t kUnknown = -1;  // no data_version is negative
 
   const std::string path_;

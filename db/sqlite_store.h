@@ -23,6 +23,7 @@ inline constexpr int64_t kApplicationId = 0x6d6f6574;
 struct SqliteOptions {
   std::span<const EmbeddedFile> schema = EmbeddedSchema();
   std::string (*file_system)(const std::string& path) = FileSystemName;
+  int busy_timeout_ms = 60'000;  // how long one waits for a lock of another process
 };
 
 // Creates the file, or brings an older one to the newest version, when opened for writing. Any

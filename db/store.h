@@ -42,8 +42,11 @@ class Store {
 
   // Appends in order and durably. A record whose UUID the log holds already is left out (so an
   // import may be repeated). Rows from a failed Append are not in the log. Returns how many were
-  // added.
-  virtual absl::StatusOr<int> Append(std::span<const Record> batch) = 0;
+  // added. With `last_sequence`, for a batch that was chosen by what stood there: Aborted, and
+  // nothing is appended, where the log does not end with it any more.
+  virtual absl::StatusOr<int> Append(std::span<const Record> batch,
+                                     std::optional<int64_t> last_sequence) = 0;
+  absl::StatusOr<int> Append(std::span<const Record> batch) { return Append(batch, std::nullopt); }
 
   // The records after `since` (0: all) that pass the filter. Cheap when nothing was appended. A
   // look-up needs winners only, and a log has some hundred measurements to each.

@@ -156,10 +156,11 @@ class Reader {
       const size_t end = rest_.find('\n');
       if (end == std::string_view::npos) {
         return absl::InvalidArgumentError(
-            "the text is cut short: it must end in a line 'end COUNT'");
+            "the text is cut short: it must end in a line 'end COUNT' with its newline");
       }
       line_ = rest_.substr(0, end);
       rest_.remove_prefix(end + 1);
+      if (line_.ends_with('\r')) line_.remove_suffix(1);  // as editors on Windows end lines
       if (!line_.empty() && !line_.starts_with('#')) return absl::OkStatus();
     }
   }

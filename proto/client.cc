@@ -81,7 +81,8 @@ class Client::Impl {
             "the server at %s did not answer within %s", server_, absl::FormatDuration(deadline_)));
       case absl::StatusCode::kUnimplemented:
         return absl::UnimplementedError(absl::StrFormat(
-            "the server at %s does not offer this call of moetune.v1.ConfigService", server_));
+            "the server at %s does not offer this call of moetune.v1.ConfigService: %s", server_,
+            message));
       default:
         return status;
     }

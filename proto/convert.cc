@@ -1,5 +1,6 @@
 #include "proto/convert.h"
 
+#include <algorithm>
 #include <cmath>
 #include <initializer_list>
 #include <limits>
@@ -321,12 +322,12 @@ absl::StatusOr<Winner> FromProto(const v1::Winner& message, std::string_view pat
 }
 
 absl::StatusOr<Choice> FromProto(const v1::LookupResponse& message, std::string_view path) {
-  if (message.tier() < v1::TIER_EXACT || message.tier() > v1::TIER_DEFAULT) {
-    return InvalidField(path, "tier", absl::StrFormat("%d is unknown here", message.tier()));
-  }
+  if (message.tier() < v1::TIER_EXACT) return InvalidField(path, "tier", "is missing");
+  // One of a later version ranks last here, and its config is as good as the server says.
+  const v1::Tier tier = std::min(message.tier(), v1::TIER_DEFAULT);
   RETURN_IF_ERROR(CheckNumbers({{"distance", message.distance()}}, path));
   ASSIGN_OR_RETURN(Winner winner, FromProto(message.winner(), JoinPath(path, "winner")));
-  return Choice{.tier = static_cast<Tier>(message.tier() - v1::TIER_EXACT),
+  return Choice{.tier = static_cast<Tier>(tier - v1::TIER_EXACT),
                 .distance = message.distance(),
                 .winner = std::make_shared<const Winner>(std::move(winner))};
 }

@@ -7,7 +7,7 @@ CREATE TABLE meta (
 ) STRICT, WITHOUT ROWID;
 
 -- One row per record, in the order of arrival. AUTOINCREMENT: a number is never given twice, so that
--- (database_id, sequence) names a state of the log for ever.
+-- (database_id, sequence) names a state of the log for ever, as long as no copy of it is written to.
 CREATE TABLE log (
   sequence INTEGER PRIMARY KEY AUTOINCREMENT,
   uuid     TEXT NOT NULL UNIQUE,

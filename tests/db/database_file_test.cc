@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "tests/testing/temp_folder.h"
 
 namespace moetune {
@@ -69,6 +71,20 @@ TEST(DatabaseFile, TheStampChangesWithTheFileAndWithItsLog) {
   EXPECT_NE(second, first);
   WriteFile(path + "-wal", "x");
   EXPECT_NE(StampOf(path), second);
+}
+
+TEST(DatabaseFile, AFileIsReplacedByAnotherOfTheSameName) {
+  const TempFolder folder;
+  const std::string path = folder.File("a.db");
+  WriteFile(path, "1");
+  const FileStamp stamp = StampOf(path);
+  WriteFile(path, "22");
+  EXPECT_FALSE(IsReplaced(path, stamp));
+  WriteFile(path + ".new", "1");
+  std::filesystem::rename(path + ".new", path);
+  EXPECT_TRUE(IsReplaced(path, stamp));
+  std::filesystem::remove(path);
+  EXPECT_FALSE(IsReplaced(path, stamp));
 }
 
 }  // namespace

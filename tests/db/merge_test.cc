@@ -5,12 +5,15 @@
 
 #include "db/memory_store.h"
 #include "db/snapshot.h"
+#include "db/sqlite_store.h"
 #include "tests/testing/records.h"
+#include "tests/testing/temp_folder.h"
 
 namespace moetune {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::UnorderedElementsAre;
 
 Record WinnerAt(int64_t measured_at, double time_us) {
   Winner winner = WinnerFor(SmallProblem(64));
@@ -18,6 +21,30 @@ Record WinnerAt(int64_t measured_at, double time_us) {
   winner.time_us = time_us;
   return NewRecord(winner);
 }
+
+// A store to whose file another writer appends `interruption` just before the first batch.
+class InterruptedStore : public Store {
+ public:
+  InterruptedStore(const std::string& path, Record interruption)
+      : store_(OpenSqliteStore(path, OpenMode::kReadWrite).value()),
+        other_(OpenSqliteStore(path, OpenMode::kReadWrite).value()),
+        interruption_(std::move(interruption)) {}
+
+  absl::StatusOr<int> Append(std::span<const Record> batch,
+                             std::optional<int64_t> last_sequence) override {
+    EXPECT_TRUE(other_->Append({&interruption_, 1}).ok());  // again it adds nothing
+    return store_->Append(batch, last_sequence);
+  }
+  absl::StatusOr<ScanResult> Scan(int64_t since, const ScanFilter& filter) override {
+    return store_->Scan(since, filter);
+  }
+  absl::Status Close() override { return store_->Close(); }
+
+ private:
+  const std::unique_ptr<Store> store_;
+  const std::unique_ptr<Store> other_;
+  const Record interruption_;
+};
 
 class MergeTest : public ::testing::Test {
  protected:
@@ -51,6 +78,14 @@ TEST_F(MergeTest, TheWinnerMeasuredLastStandsWhateverTheOrderOfMerging) {
   store_ = NewMemoryStore();
   ASSERT_EQ(Merge({newer, older}, *store_).value(), 2);
   EXPECT_THAT(StandingTimes(), ElementsAre(20));
+}
+
+TEST_F(MergeTest, AWinnerThatAnotherWriterAddsMeanwhileIsNotSupersededByAnOlderOne) {
+  const TempFolder folder;
+  store_ = std::make_unique<InterruptedStore>(folder.File("a.db"), WinnerAt(2000, 20));
+  const Record elsewhere = NewRecord(WinnerFor(SmallProblem(64), Fable75()));
+  EXPECT_EQ(Merge({WinnerAt(1000, 10), elsewhere}, *store_).value(), 1);
+  EXPECT_THAT(StandingTimes(), UnorderedElementsAre(20, 50));
 }
 
 TEST_F(MergeTest, WinnersOfOtherDevicesAndEstimatesAreNotSuperseded) {

@@ -99,6 +99,48 @@ TEST(Record, WhatCannotBeReadBackIsInvalidAndTheFieldIsNamed) {
   winner = valid;
   winner.config.Set("Block M", 1);
   EXPECT_THAT(message(NewRecord(winner)), HasSubstr("config 'Block M=1"));
+
+  winner = valid;
+  winner.config.Set("a=1 b", 2);
+  EXPECT_THAT(message(NewRecord(winner)), HasSubstr("cannot be read back"));
+}
+
+TEST(Record, WhatNoLookUpCouldSendIsInvalidAndTheFieldIsNamed) {
+  const auto message = [](const Winner& winner) {
+    return std::string(ValidateRecord(NewRecord(winner)).message());
+  };
+  const Winner valid = WinnerFor(SmallProblem(16));
+
+  Winner winner = valid;
+  winner.reason = "\xff";
+  EXPECT_THAT(message(winner), HasSubstr("reason is not valid UTF-8"));
+
+  winner = valid;
+  winner.environment.driver = "600.10\xc3";
+  EXPECT_THAT(message(winner), HasSubstr("driver is not valid UTF-8"));
+
+  winner = valid;
+  winner.device.name = "Fiction\n100";
+  EXPECT_THAT(message(winner), HasSubstr("name has a control character"));
+
+  winner = valid;
+  winner.device.name = std::string(257, 'x');
+  EXPECT_THAT(message(winner), HasSubstr("device has a name of 257 bytes"));
+
+  winner = valid;
+  winner.device.sm_count = 0;
+  EXPECT_THAT(message(winner), HasSubstr("sm_count is 0; at least 1"));
+
+  winner = valid;
+  winner.device.memory_bytes = -1;
+  EXPECT_THAT(message(winner), HasSubstr("memory_bytes is -1; at least 0"));
+}
+
+TEST(Record, ATrialIsNotLostForWhatACompilerSaid) {
+  Measurement failed = MeasurementFor(SmallProblem(16));
+  failed.outcome = Outcome::kCompileError;
+  failed.error = "line 1:\n\xff\xfe\x1b[31m";
+  EXPECT_EQ(ValidateRecord(NewRecord(failed)), absl::OkStatus());
 }
 
 }  // namespace

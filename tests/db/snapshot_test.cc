@@ -357,5 +357,19 @@ TEST(StaleReasons, NameWhatDiffersAndSkipWhatIsNotKnown) {
   EXPECT_THAT(StaleReasons(estimate, {.driver = "700.1"}), IsEmpty());
 }
 
+TEST(Snapshot, ADefaultIsComputedOnceForADeviceAndKeptAcrossSnapshots) {
+  Log log;
+  log.Add({});
+  const auto first = log.Lookup(SmallProblem(64)).winner;
+  EXPECT_EQ(log.Lookup(SmallProblem(64)).winner, first);  // the same row, not an equal one
+  log.Add({WinnerFor(SmallProblem(64), Fable75())});
+  EXPECT_EQ(log.Lookup(SmallProblem(64)).winner, first);
+
+  DeviceSpec faster = Fiction100();
+  faster.read_gbps *= 2;
+  EXPECT_EQ(log.Lookup(SmallProblem(64), faster).winner->device, faster);
+  EXPECT_EQ(*log.Lookup(SmallProblem(64)).winner, *first);
+}
+
 }  // namespace
 }  // namespace moetune

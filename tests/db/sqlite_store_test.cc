@@ -193,6 +193,19 @@ TEST_F(SqliteStoreTest, ManyProcessesMayCreateAndWriteOneDatabaseAtOnce) {
   EXPECT_EQ(Open(path_)->Scan(0)->records.size(), size_t{kProcesses * 5});
 }
 
+TEST_F(SqliteStoreTest, ALockThatStaysHeldIsWaitedForOnce) {
+  Open(path_);
+  // Not in WAL mode, and being read: who opens it for writing must wait to change the mode.
+  auto holder = sqlite::Database::Open(path_, sqlite::Access::kReadWrite).value();
+  const char* read = "PRAGMA journal_mode = DELETE; BEGIN; SELECT count(*) FROM log";
+  ASSERT_TRUE(holder.Execute(read).ok());
+  const auto start = std::chrono::steady_clock::now();
+  const absl::Status status =
+      OpenSqliteStore(path_, OpenMode::kReadWrite, {.busy_timeout_ms = 300}).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(3));
+}
+
 TEST_F(SqliteStoreTest, AReadOnlyStoreTakesNoRows) {
   Open(path_);
   const absl::Status status = Open(path_, OpenMode::kReadOnly)->Append(ManyWinners(1)).status();
@@ -265,6 +278,55 @@ TEST_F(SqliteStoreTest, ARowThatThisProgramCannotReadIsNamed) {
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(std::string(status.message()),
               AllOf(HasSubstr("row 2: problem"), HasSubstr("unknown op 'backward'")));
+}
+
+TEST_F(SqliteStoreTest, AReaderNoticesThatAnotherDatabaseTookThePlace) {
+  const std::string other = folder_.File("other.db");
+  ASSERT_TRUE(Open(path_)->Append(ManyWinners(2)).ok());
+  ASSERT_TRUE(Open(other)->Append(ManyWinners(3)).ok());
+  const auto reader = Open(path_, OpenMode::kReadOnly);
+  ASSERT_EQ(reader->Scan(0)->last_sequence, 2);
+  const std::string kept = folder_.File("kept.db");
+  std::filesystem::rename(path_, kept);
+  EXPECT_TRUE(reader->Scan(2).ok());  // none took it yet
+  std::filesystem::rename(other, path_);
+  for (int i = 0; i < 2; ++i) {
+    const absl::Status status = reader->Scan(2).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("'" + path_ + "' was replaced"));
+  }
+  std::filesystem::rename(kept, path_);
+  EXPECT_TRUE(reader->Scan(2).ok());
+}
+
+TEST_F(SqliteStoreTest, AReaderGoesOnWithANewerCopyOfItsDatabase) {
+  const std::string copy = folder_.File("copy.db");
+  ASSERT_TRUE(Open(path_)->Append(ManyWinners(2)).ok());
+  std::filesystem::copy_file(path_, copy);
+  ASSERT_TRUE(Open(copy)->Append(ManyWinners(3)).ok());
+  const auto reader = Open(path_, OpenMode::kReadOnly);
+  ASSERT_EQ(reader->Scan(0)->last_sequence, 2);
+  std::filesystem::rename(copy, path_);
+  EXPECT_EQ(reader->Scan(2)->records.size(), 3u);
+}
+
+TEST_F(SqliteStoreTest, NobodyGoesOnWithAReplacedFileThatTheOldLogLiesBeside) {
+  const std::string copy = folder_.File("copy.db");
+  auto writer = Open(path_);
+  ASSERT_TRUE(writer->Append(ManyWinners(2)).ok());
+  auto reader = Open(path_, OpenMode::kReadOnly);
+  Open(copy);
+  ASSERT_GT(std::filesystem::file_size(path_ + "-wal"), 0u);
+  const std::string bytes = ReadFile(copy);
+  std::filesystem::rename(copy, path_);
+  for (const absl::Status& status : {reader->Scan(0).status(), writer->Scan(0).status(),
+                                     writer->Append(ManyWinners(1)).status()}) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("was replaced by another file"));
+  }
+  reader.reset();
+  writer.reset();
+  EXPECT_EQ(ReadFile(path_), bytes);
 }
 
 TEST_F(SqliteStoreTest, ANetworkFileSystemIsRefusedBeforeAnythingIsCreated) {

@@ -113,6 +113,15 @@ TEST_P(StoreConformance, ABatchWithAnInvalidRecordAddsNothing) {
   EXPECT_EQ(store_->Scan(0)->last_sequence, 1);
 }
 
+TEST_P(StoreConformance, ABatchOnAConditionIsAddedOnlyWhereTheLogStillEndsThere) {
+  ASSERT_EQ(store_->Append(ManyWinners(2), 0).value(), 2);
+  for (const int64_t end : {0, 1, 3}) {
+    EXPECT_EQ(store_->Append(ManyWinners(1), end).status().code(), absl::StatusCode::kAborted);
+  }
+  EXPECT_EQ(ScanAll().size(), 2u);
+  EXPECT_EQ(store_->Append(ManyWinners(1), 2).value(), 1);
+}
+
 TEST_P(StoreConformance, AClosedStoreSaysSo) {
   EXPECT_EQ(store_->Close(), absl::OkStatus());
   EXPECT_EQ(store_->Close(), absl::OkStatus());

@@ -21,8 +21,9 @@ std::unique_ptr<Store> NewSqliteStore() {
     TempFolder folder;
     std::unique_ptr<Store> store = OpenStore(folder.File("a.db"), OpenMode::kReadWrite).value();
 
-    absl::StatusOr<int> Append(std::span<const Record> batch) override {
-      return store->Append(batch);
+    absl::StatusOr<int> Append(std::span<const Record> batch,
+                               std::optional<int64_t> last_sequence) override {
+      return store->Append(batch, last_sequence);
     }
     absl::StatusOr<ScanResult> Scan(int64_t since, const ScanFilter& filter) override {
       return store->Scan(since, filter);

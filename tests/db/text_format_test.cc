@@ -5,6 +5,7 @@
 
 #include <limits>
 
+#include "absl/strings/str_replace.h"
 #include "tests/testing/records.h"
 
 namespace moetune {
@@ -84,6 +85,12 @@ TEST(TextFormat, CommentsAndEmptyLinesMayStandBetween) {
   const std::vector<Record> records = Sample();
   const std::string text =
       Replaced(WriteText(records), "\n\n", "\n# measured on a rainy day\n\n\n");
+  EXPECT_EQ(ReadText(text).value(), records);
+}
+
+TEST(TextFormat, LinesMayEndAsOnWindows) {
+  const std::vector<Record> records = Sample();
+  const std::string text = absl::StrReplaceAll(WriteText(records), {{"\n", "\r\n"}});
   EXPECT_EQ(ReadText(text).value(), records);
 }
 
@@ -179,6 +186,8 @@ TEST(TextFormat, TheLastLineCountsAndEnds) {
   EXPECT_THAT(ReadError(Replaced(text, "\nend 4\n", "\nend 5\n")),
               HasSubstr("says that it holds 5 records, and holds 4"));
   EXPECT_THAT(ReadError(text + "winner"), HasSubstr("something follows"));
+  EXPECT_THAT(ReadError(text.substr(0, text.size() - 1)),
+              HasSubstr("it must end in a line 'end COUNT' with its newline"));
 }
 
 }  // namespace

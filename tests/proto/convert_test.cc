@@ -4,10 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <concepts>
 #include <limits>
 #include <random>
+#include <type_traits>
 
 #include "absl/strings/str_format.h"
+#include "db/fields.h"
+#include "moetune/internal/worker.pb.h"
 #include "proto/field_path.h"
 #include "tests/testing/records.h"
 
@@ -248,13 +252,76 @@ TEST(Convert, AConfigThatHasNoTextIsRefused) {
   EXPECT_FALSE(FromProto(message, "winner").ok());
 }
 
-TEST(Convert, ATierOfALaterVersionIsAnError) {
+TEST(Convert, ATierOfALaterVersionRanksLastAndNoTierIsAnError) {
   const auto winner = std::make_shared<const Winner>(WinnerFor(SmallProblem(64)));
   v1::LookupResponse response = ToProto(Choice{Tier::kExact, 0, winner}, {}, "id:7");
-  for (int tier : {0, 7}) {
-    response.set_tier(static_cast<v1::Tier>(tier));
-    EXPECT_EQ(FieldPath(FromProto(response, "").status()), "tier") << tier;
+  response.set_tier(static_cast<v1::Tier>(v1::TIER_DEFAULT + 1));
+  const auto later = FromProto(OverTheWire(response), "");
+  ASSERT_TRUE(later.ok()) << later.status();
+  EXPECT_EQ(later->tier, Tier::kDefault);
+  EXPECT_EQ(*later->winner, *winner);
+  response.set_tier(v1::TIER_UNSPECIFIED);
+  EXPECT_EQ(FieldPath(FromProto(response, "").status()), "tier");
+}
+
+// Puts a value that is hard to send into the `place`th field of a row and of what it refers to.
+struct Spoiler {
+  int place;
+  Random& random;
+
+  void operator()(std::string_view, std::string& value) {
+    Put(value, {"", "\xff", "a\xc3", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "a\nb", "a\tb",
+                std::string(1, '\0'), "\x7f", "\xf0\x9f\x9a\x80", std::string(256, 'x'),
+                std::string(257, 'x')});
   }
+  void operator()(std::string_view, double& value) {
+    using Limits = std::numeric_limits<double>;
+    Put(value, {0.0, -0.0, -1.0, Limits::denorm_min(), Limits::max(), Limits::infinity(),
+                Limits::quiet_NaN()});
+  }
+  template <std::integral T>
+  void operator()(std::string_view, T& value) {
+    using Limits = std::numeric_limits<T>;
+    Put(value, {T{0}, T{1}, static_cast<T>(-1), Limits::min(), Limits::max()});
+  }
+  void operator()(std::string_view, DeviceSpec& device) { VisitFields(device, *this); }
+  void operator()(std::string_view, Environment& environment) { VisitFields(environment, *this); }
+  void operator()(std::string_view, Problem&) {}
+  void operator()(std::string_view, Config&) {}
+
+  template <typename T>
+  void Put(T& value, std::initializer_list<std::type_identity_t<T>> values) {
+    if (place-- == 0) value = random.OneOf(values);
+  }
+};
+
+TEST(Convert, WhateverAStoreTakesComesBackAsItWas) {
+  Random random;
+  int taken = 0;
+  int refused = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    Winner winner = WinnerFor(SmallProblem(64));
+    Spoiler spoiler{i % 40, random};
+    VisitFields(winner, spoiler);
+    // A config means nothing without its family, and is not sent.
+    if (winner.default_family.empty()) winner.default_config = Config();
+    if (!ValidateRecord(NewRecord(winner)).ok()) {
+      ++refused;
+      continue;
+    }
+    ++taken;
+    const auto back = FromProto(OverTheWire(ToProto(winner)), "winner");
+    ASSERT_TRUE(back.ok()) << back.status();
+    ASSERT_EQ(*back, winner);
+  }
+  EXPECT_GT(taken, 1000);
+  EXPECT_GT(refused, 1000);
+}
+
+TEST(Convert, WhatACompilerSaysIsPassedOnInAnyBytes) {
+  internal::Compiled compiled;
+  compiled.set_error("cut in a character: \xc3");
+  EXPECT_EQ(OverTheWire(compiled).error(), compiled.error());
 }
 
 }  // namespace

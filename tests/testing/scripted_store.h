@@ -18,8 +18,10 @@ class ScriptedStore : public Store {
   void set_failing(bool failing) { failing_ = failing; }
   int scans() const { return scans_; }
 
-  absl::StatusOr<int> Append(std::span<const Record> batch) override {
-    return store_->Append(batch);
+  using Store::Append;
+  absl::StatusOr<int> Append(std::span<const Record> batch,
+                             std::optional<int64_t> last_sequence) override {
+    return store_->Append(batch, last_sequence);
   }
   absl::StatusOr<ScanResult> Scan(int64_t since, const ScanFilter& filter) override {
     ++scans_;

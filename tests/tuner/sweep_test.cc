@@ -271,9 +271,10 @@ TEST_F(SweepTest, AnEvaluatorThatCannotGoOnEndsTheSweepWithItsError) {
 class FullDisk : public Store {
  public:
   FullDisk(Store& store, size_t full_at) : store_(store), full_at_(full_at) {}
-  absl::StatusOr<int> Append(std::span<const Record> batch) override {
+  absl::StatusOr<int> Append(std::span<const Record> batch,
+                             std::optional<int64_t> last_sequence) override {
     if (batches_++ == full_at_) return absl::ResourceExhaustedError("the disk is full");
-    return store_.Append(batch);
+    return store_.Append(batch, last_sequence);
   }
   absl::StatusOr<ScanResult> Scan(int64_t since, const ScanFilter& filter) override {
     return store_.Scan(since, filter);

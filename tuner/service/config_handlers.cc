@@ -119,7 +119,8 @@ absl::Status HandleLookup(const Snapshot& snapshot, const v1::LookupRequest& req
 }
 
 absl::Status HandleBatchLookup(const Snapshot& snapshot, const v1::BatchLookupRequest& request,
-                               v1::BatchLookupResponse& response) {
+                               v1::BatchLookupResponse& response,
+                               const std::function<bool()>& cancelled) {
   if (request.requests_size() > kMaxBatch) {
     return WithFieldPath(
         absl::InvalidArgumentError(absl::StrFormat("%d requests in a batch; at most %d are allowed",
@@ -127,6 +128,7 @@ absl::Status HandleBatchLookup(const Snapshot& snapshot, const v1::BatchLookupRe
         "requests");
   }
   for (int i = 0; i < request.requests_size(); ++i) {
+    if (cancelled && cancelled()) return absl::CancelledError("the batch was cancelled");
     RETURN_IF_ERROR(LookupAt(snapshot, request.requests(i), absl::StrFormat("requests[%d]", i),
                              *response.add_responses()));
   }

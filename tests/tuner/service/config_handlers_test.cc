@@ -177,6 +177,17 @@ TEST(BatchLookup, AThousandAreAnsweredAndOneMoreIsRefused) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("1001"));
 }
 
+TEST(BatchLookup, ACancelledBatchStops) {
+  v1::BatchLookupRequest batch;
+  for (int i = 1; i <= 5; ++i) *batch.add_requests() = RequestFor(SmallProblem(i), Fiction100());
+  v1::BatchLookupResponse response;
+  int asked = 0;
+  const absl::Status status =
+      HandleBatchLookup(*SnapshotOf({}), batch, response, [&] { return ++asked > 3; });
+  EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(response.responses_size(), 3);
+}
+
 // Follows the page tokens to the end, calling `between` after each page.
 std::vector<std::string> AllPages(
     std::shared_ptr<const Snapshot>& snapshot, int page_size,

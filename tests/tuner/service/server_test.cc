@@ -1,6 +1,7 @@
 #include "tuner/service/server.h"
 
 #include <arpa/inet.h>
+#include <grpcpp/server_builder.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -15,8 +16,11 @@
 #include <vector>
 
 #include "absl/strings/str_format.h"
+#include "moetune/v1/config_service.grpc.pb.h"
 #include "proto/client.h"
 #include "proto/field_path.h"
+#include "runtime/remote_source.h"
+#include "runtime/snapshot_source.h"
 #include "tests/testing/eventually.h"
 #include "tests/testing/raw_call.h"
 #include "tests/testing/records.h"
@@ -64,6 +68,27 @@ TEST_F(ServerTest, LookupGivesTheStoredWinner) {
   EXPECT_EQ(*answer->choice.winner, WinnerFor(SmallProblem(64)));
   EXPECT_THAT(answer->stale, ::testing::ElementsAre(HasSubstr("700.5")));
   EXPECT_THAT(answer->snapshot_token, ::testing::EndsWith(":1"));
+}
+
+TEST_F(ServerTest, ARemoteSourceAnswersAsTheFileDoes) {
+  const TempFolder folder;
+  const std::vector<Record> records = {NewRecord(WinnerFor(SmallProblem(64)))};
+  const std::string path = folder.File("winners.db");
+  ASSERT_TRUE((*OpenStore(path, OpenMode::kReadWrite))->Append(records).ok());
+  Start(records);
+  const auto remote = OpenRemoteSource(server_->address());
+  const auto local = OpenSnapshotSource(path);
+  ASSERT_TRUE(remote.ok() && local.ok()) << remote.status() << local.status();
+  for (const auto& [tokens, tier] : {std::pair(64, Tier::kExact), std::pair(80, Tier::kBucket)}) {
+    const auto answer = (*remote)->Lookup(SmallProblem(tokens), Fiction100());
+    const auto expected = (*local)->Lookup(SmallProblem(tokens), Fiction100());
+    ASSERT_TRUE(answer.ok() && expected.ok()) << answer.status() << expected.status();
+    EXPECT_EQ(answer->tier, tier);
+    EXPECT_EQ(answer->tier, expected->tier);
+    EXPECT_DOUBLE_EQ(answer->distance, expected->distance);
+    EXPECT_EQ(*answer->winner, *expected->winner);
+    EXPECT_EQ(*answer->winner, WinnerFor(SmallProblem(64)));
+  }
 }
 
 TEST_F(ServerTest, AMissIsAnsweredWithTierDefault) {
@@ -141,6 +166,18 @@ TEST_F(ServerTest, AnswersGoOnWhileSnapshotsAreSwapped) {
   EXPECT_TRUE(Eventually([&] { return client_->ListWinners("")->size() == kRows; }));
   askers.clear();
   EXPECT_EQ(failures, 0);
+}
+
+TEST_F(ServerTest, ABatchWhoseCallerIsGoneStops) {
+  Start({});
+  std::vector<Problem> misses;
+  for (int i = 1; i <= 1000; ++i) misses.push_back(SmallProblem(i));
+  auto hasty = Client::Connect(server_->address(), absl::Milliseconds(50)).value();
+  const absl::Status status = hasty->BatchLookup(misses, Fiction100(), {}).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded) << status;
+  const auto start = std::chrono::steady_clock::now();
+  server_->Stop();  // gives a running call a second
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(900));
 }
 
 TEST_F(ServerTest, ARequestOverTheSizeLimitIsRefusedAndTheServerGoesOn) {
@@ -254,6 +291,28 @@ TEST(Server, RowsThatAnotherStoreAppendsToTheFileAreServedWithinASecond) {
   ASSERT_TRUE(writer->Append(std::vector{NewRecord(WinnerFor(SmallProblem(64)))}).ok());
   EXPECT_TRUE(
       Eventually([&] { return client->ListWinners("")->size() == 2; }, std::chrono::seconds(1)));
+}
+
+// Knows the call, and does not do it.
+class Reluctant : public v1::ConfigService::Service {
+  grpc::Status Lookup(grpc::ServerContext*, const v1::LookupRequest*,
+                      v1::LookupResponse*) override {
+    return {grpc::StatusCode::UNIMPLEMENTED, "not on Sundays"};
+  }
+};
+
+TEST(Client, ACallThatIsNotOfferedIsToldWithItsReason) {
+  Reluctant service;
+  int port = 0;
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort(kAnyPort, grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(&service);
+  const auto server = builder.BuildAndStart();
+  auto client = Client::Connect(absl::StrFormat("127.0.0.1:%d", port)).value();
+  const absl::Status status = client->Lookup(SmallProblem(64), Fiction100(), {}).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("does not offer this call"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("not on Sundays"));
 }
 
 TEST(Client, AnUnreachableServerIsUnavailableWithItsAddress) {
