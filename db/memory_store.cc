@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
@@ -17,21 +18,21 @@ class MemoryStore : public Store {
   explicit MemoryStore(OpenMode mode) : mode_(mode) {}
 
   absl::StatusOr<int> Append(std::span<const Record> batch,
-                             std::optional<int64_t> last_sequence) override {
+                             std::optional<int64_t> winners_until) override {
     MutexLock lock(mutex_);
     RETURN_IF_ERROR(CheckOpen());
     if (mode_ == OpenMode::kReadOnly) {
       return absl::FailedPreconditionError("the log in memory was opened read-only");
     }
     for (const Record& record : batch) RETURN_IF_ERROR(ValidateRecord(record));
-    if (last_sequence.has_value() && LastSequence() != *last_sequence) {
-      return absl::AbortedError("the log in memory has grown");
+    if (winners_until.has_value() && HasWinnerAfter(*winners_until)) {
+      return absl::AbortedError("the log in memory has newer winners");
     }
     int added = 0;
     for (const Record& record : batch) {
       if (!uuids_.insert(record.uuid).second) continue;
       records_.push_back(record);
-      records_.back().sequence = LastSequence();
+      records_.back().sequence = static_cast<int64_t>(records_.size());
       ++added;
     }
     return added;
@@ -40,7 +41,7 @@ class MemoryStore : public Store {
   absl::StatusOr<ScanResult> Scan(int64_t since, const ScanFilter& filter) override {
     MutexLock lock(mutex_);
     RETURN_IF_ERROR(CheckOpen());
-    const int64_t size = LastSequence();
+    const auto size = static_cast<int64_t>(records_.size());
     ScanResult result{.database_id = id_, .last_sequence = size};
     for (int64_t i = std::max<int64_t>(since, 0); i < size; ++i) {
       const Record& record = records_[static_cast<size_t>(i)];
@@ -63,8 +64,10 @@ class MemoryStore : public Store {
     return absl::FailedPreconditionError("the log in memory is closed");
   }
 
-  int64_t LastSequence() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return static_cast<int64_t>(records_.size());
+  bool HasWinnerAfter(int64_t sequence) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return std::ranges::any_of(records_, [&](const Record& record) {
+      return record.sequence > sequence && std::holds_alternative<Winner>(record.row);
+    });
   }
 
   const OpenMode mode_;

@@ -63,9 +63,6 @@ bool HasControlCharacter(std::string_view text) {
   return std::ranges::any_of(text, [](char c) { return (c >= 0 && c < 0x20) || c == 0x7f; });
 }
 
-// No driver has a longer one, and no look-up may name one.
-constexpr size_t kMaxDeviceNameBytes = 256;
-
 // The least value of an integer that tells what a device can do; of what it has, such as memory, 0
 // may stand for unknown.
 int64_t LeastOfDevice(std::string_view field) {
@@ -99,9 +96,9 @@ struct FieldCheck {
   }
   void operator()(std::string_view name, const DeviceSpec& device) {
     if (device.name.empty()) Fail(name, "has no name");
-    if (device.name.size() > kMaxDeviceNameBytes) {
+    if (device.name.size() > kMaxNameBytes) {
       Fail(name, absl::StrFormat("has a name of %d bytes; at most %d are allowed",
-                                 device.name.size(), kMaxDeviceNameBytes));
+                                 device.name.size(), kMaxNameBytes));
     }
     VisitFields(device, *this);
     VisitFields(device, [this](std::string_view field, const auto& value) {

@@ -148,7 +148,7 @@ class SqliteStore : public Store {
   }
 
   absl::StatusOr<int> Append(std::span<const Record> batch,
-                             std::optional<int64_t> last_sequence) override {
+                             std::optional<int64_t> winners_until) override {
     MutexLock lock(mutex_);
     RETURN_IF_ERROR(EnsureOpen());
     if (mode_ == OpenMode::kReadOnly) {
@@ -158,10 +158,11 @@ class SqliteStore : public Store {
     for (const Record& record : batch) RETURN_IF_ERROR(ValidateRecord(record));
     ASSIGN_OR_RETURN(Transaction transaction,
                      Transaction::Begin(*database_, Transaction::Kind::kWrite));
-    if (last_sequence.has_value()) {
-      ASSIGN_OR_RETURN(const int64_t end, database_->QueryInteger(kLastSequenceSql));
-      if (end != *last_sequence) {
-        return absl::AbortedError(absl::StrFormat("database '%s' has grown", path_));
+    if (winners_until.has_value()) {
+      ASSIGN_OR_RETURN(const int64_t newest,
+                       database_->QueryInteger("SELECT max(sequence) FROM winner"));
+      if (newest > *winners_until) {
+        return absl::AbortedError(absl::StrFormat("database '%s' has newer winners", path_));
       }
     }
     int added = 0;
@@ -204,7 +205,7 @@ class SqliteStore : public Store {
     if (closed_) {
       return absl::FailedPreconditionError(absl::StrFormat("database '%s' is closed", path_));
     }
-    RETURN_IF_ERROR(LeaveReplaced());
+    RETURN_IF_ERROR(CheckNotReplaced());
     if (database_.has_value()) return absl::OkStatus();
     data_version_ = kUnknown;
     stamp_ = StampOf(path_);
@@ -233,17 +234,13 @@ class SqliteStore : public Store {
     return absl::OkStatus();
   }
 
-  // Lets go of a file that another one took the place of, as `mv new.db PATH` does. A writer must
-  // not go on with the other, and who reads must not where the log beside it may be the old one's.
-  absl::Status LeaveReplaced() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  // Another file may take the place of this one, as `mv new.db PATH` does. What was read of the one
+  // does not go with the other, even where it is a copy and has the same id.
+  absl::Status CheckNotReplaced() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (!database_.has_value() || access_ == Access::kImmutable) return absl::OkStatus();
     if (!IsReplaced(path_, stamp_)) return absl::OkStatus();
-    if (mode_ == OpenMode::kReadWrite || StampOf(path_).log_bytes > 0) {
-      return absl::FailedPreconditionError(
-          absl::StrFormat("'%s' was replaced by another file; open it again", path_));
-    }
-    database_.reset();
-    return absl::OkStatus();
+    return absl::FailedPreconditionError(
+        absl::StrFormat("'%s' was replaced by another file; open it again", path_));
   }
 
   absl::StatusOr<ScanResult> ScanLocked(int64_t since, const ScanFilter& filter)
@@ -257,7 +254,8 @@ class SqliteStore : public Store {
     ScanResult result{.database_id = database_id_};
     ASSIGN_OR_RETURN(Transaction transaction,
                      Transaction::Begin(*database_, Transaction::Kind::kRead));
-    ASSIGN_OR_RETURN(result.last_sequence, database_->QueryInteger(kLastSequenceSql));
+    ASSIGN_OR_RETURN(result.last_sequence,
+                     database_->QueryInteger("SELECT max(sequence) FROM log"));
     ASSIGN_OR_RETURN(result.records, RowReader(*database_).Read(since, filter));
     RETURN_IF_ERROR(transaction.Commit());
     data_version_ = version;
@@ -265,7 +263,6 @@ class SqliteStore : public Store {
     return result;
   }
 
-  static constexpr std::string_view kLastSequenceSql = "SELECT max(sequence) FROM log";
   static constexpr int64_t kUnknown = -1;  // no data_version is negative
 
   const std::string path_;

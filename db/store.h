@@ -42,10 +42,10 @@ class Store {
 
   // Appends in order and durably. A record whose UUID the log holds already is left out (so an
   // import may be repeated). Rows from a failed Append are not in the log. Returns how many were
-  // added. With `last_sequence`, for a batch that was chosen by what stood there: Aborted, and
-  // nothing is appended, where the log does not end with it any more.
+  // added. With `winners_until`, a sequence number, for a batch that was chosen by the winners up
+  // to there: Aborted, and nothing is appended, where the log has a later one.
   virtual absl::StatusOr<int> Append(std::span<const Record> batch,
-                                     std::optional<int64_t> last_sequence) = 0;
+                                     std::optional<int64_t> winners_until) = 0;
   absl::StatusOr<int> Append(std::span<const Record> batch) { return Append(batch, std::nullopt); }
 
   // The records after `since` (0: all) that pass the filter. Cheap when nothing was appended. A

@@ -11,6 +11,10 @@
 
 namespace moetune {
 
+// Of a device or a family. No driver has a longer one, and to quote it or find what resembles it
+// would cost whoever answers.
+inline constexpr size_t kMaxNameBytes = 256;
+
 // InvalidArgument: "unknown KIND 'NAME'; did you mean 'NEAREST'? known: A, B, C".
 absl::Status UnknownName(std::string_view kind, std::string_view name,
                          const std::vector<std::string_view>& known);

@@ -9,14 +9,12 @@
 
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "kernels/names.h"
 #include "kernels/status_macros.h"
 #include "proto/field_path.h"
 
 namespace moetune {
 namespace {
-
-// A longer name cannot be one of ours, and quoting or comparing it would cost whoever answers.
-constexpr size_t kMaxNameBytes = 256;
 
 absl::Status InvalidField(std::string_view path, std::string_view field, std::string_view message) {
   const std::string full = JoinPath(path, field);

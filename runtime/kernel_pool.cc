@@ -62,7 +62,7 @@ absl::StatusOr<const LoadedKernel*> KernelPool::Get(const Problem& problem,
   if (!nvrtc_version.empty()) {
     if (const auto timed = cache_.Find(CubinKey(source, arch, nvrtc_version))) {
       absl::StatusOr<const LoadedKernel*> kernel = Load(key, *timed, problem, candidate);
-      if (kernel.ok()) return kernel;
+      if (kernel.ok() || absl::IsResourceExhausted(kernel.status())) return kernel;
       refused = kernel.status();
     }
   }

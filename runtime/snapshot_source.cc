@@ -15,8 +15,11 @@ class SnapshotSource : public ConfigSource {
   explicit SnapshotSource(std::unique_ptr<Store> store) : store_(std::move(store)) {}
 
   absl::StatusOr<Choice> Lookup(const Problem& problem, const DeviceSpec& device) override {
-    ASSIGN_OR_RETURN(const std::shared_ptr<const Snapshot> snapshot, Refresh());
-    return snapshot->Lookup(problem, device);
+    const absl::StatusOr<std::shared_ptr<const Snapshot>> newest = Refresh();
+    if (newest.ok()) return (*newest)->Lookup(problem, device);
+    // A file that cannot be read any more takes nothing back of what was read.
+    MutexLock lock(mutex_);
+    return snapshot_->Lookup(problem, device);
   }
 
   absl::StatusOr<std::shared_ptr<const Snapshot>> Refresh() {

@@ -21,9 +21,10 @@ namespace {
 // A sweep of fewer trials tells more of its start and its final than of trials.
 constexpr size_t kLeastTrials = 20;
 
-// A search that ends by itself has more patience (strategies/auto.cc): who had fewer trials was cut
-// off by a budget or a time limit, went on from a sweep before, or had no more candidates.
-constexpr size_t kLeastTrialsOfAProblem = 100;
+// A search that ends by itself has a patience of 100 trials (strategies/auto.cc), configs that are
+// known to fail among them: who had far fewer was cut off by a budget or a time limit, went on from
+// a sweep before, or had no more candidates.
+constexpr size_t kLeastTrialsOfAProblem = 80;
 
 // What takes less was not compiled but found in the cache: that takes a millisecond.
 constexpr double kLeastCompileMs = 20;

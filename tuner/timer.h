@@ -15,7 +15,7 @@
 namespace moetune {
 
 struct Policy {
-  int version = 1;  // raised with every change in how times are taken
+  int version = 1;  // raised where times before and after a change are not to be compared
 
   // Filled before each launch, whichever is larger: what was read last has left the L2 then.
   int64_t flush_bytes = int64_t{256} << 20;

@@ -164,9 +164,14 @@ absl::StatusOr<std::vector<Trial>> WorkerEvaluator::Measure(const Problem& probl
     const bool too_large = absl::IsResourceExhausted(learnt.status()) && child_;
     if (learnt.ok() && *learnt) {
       fruitless = 0;
-    } else if (too_large || absl::IsInvalidArgument(learnt.status()) ||
-               ++fruitless == kMaxFruitless) {
+      sets_up_ = true;
+    } else if (too_large || absl::IsInvalidArgument(learnt.status())) {
       return learnt.status();
+    } else if (++fruitless == kMaxFruitless) {
+      // Of one problem it says that this one takes too long, of two in a row that none is set up.
+      if (!absl::IsResourceExhausted(learnt.status())) return learnt.status();
+      if (std::exchange(sets_up_, false)) return learnt.status();
+      return absl::DeadlineExceededError(learnt.status().message());
     }
   }
   return trials;

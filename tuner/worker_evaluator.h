@@ -113,6 +113,7 @@ class WorkerEvaluator : public Evaluator {
   std::shared_ptr<CompilePool> pool_;
   std::optional<WorkerClient> child_;
   std::set<std::string> failed_;  // kernels that may not be bases any more
+  bool sets_up_ = true;           // a trial came since a set-up last outlasted the watchdog
   absl::Time started_;
   Usage usage_;
 };

@@ -31,9 +31,9 @@ class InterruptedStore : public Store {
         interruption_(std::move(interruption)) {}
 
   absl::StatusOr<int> Append(std::span<const Record> batch,
-                             std::optional<int64_t> last_sequence) override {
+                             std::optional<int64_t> winners_until) override {
     EXPECT_TRUE(other_->Append({&interruption_, 1}).ok());  // again it adds nothing
-    return store_->Append(batch, last_sequence);
+    return store_->Append(batch, winners_until);
   }
   absl::StatusOr<ScanResult> Scan(int64_t since, const ScanFilter& filter) override {
     return store_->Scan(since, filter);

@@ -22,8 +22,8 @@ std::unique_ptr<Store> NewSqliteStore() {
     std::unique_ptr<Store> store = OpenStore(folder.File("a.db"), OpenMode::kReadWrite).value();
 
     absl::StatusOr<int> Append(std::span<const Record> batch,
-                               std::optional<int64_t> last_sequence) override {
-      return store->Append(batch, last_sequence);
+                               std::optional<int64_t> winners_until) override {
+      return store->Append(batch, winners_until);
     }
     absl::StatusOr<ScanResult> Scan(int64_t since, const ScanFilter& filter) override {
       return store->Scan(since, filter);

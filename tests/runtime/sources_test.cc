@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "db/store.h"
 #include "runtime/remote_source.h"
 #include "runtime/snapshot_source.h"
@@ -41,6 +43,19 @@ TEST_F(SnapshotSourceTest, SeesWhatIsAppendedAfterItWasOpened) {
   EXPECT_EQ((*source)->Lookup(SmallProblem(64), Fiction100())->tier, Tier::kDefault);
   Append(WinnerFor(SmallProblem(64)));
   EXPECT_EQ((*source)->Lookup(SmallProblem(64), Fiction100())->tier, Tier::kExact);
+}
+
+TEST_F(SnapshotSourceTest, GoesOnWithWhatItHadReadWhereTheFileWasReplaced) {
+  Append(WinnerFor(SmallProblem(64)));
+  ASSERT_TRUE(store_->Close().ok());  // no write-ahead log is left beside the file
+  const auto source = OpenSnapshotSource(path_);
+  ASSERT_TRUE(source.ok()) << source.status();
+  const std::string other = folder_.File("other.db");
+  ASSERT_TRUE((*OpenStore(other, OpenMode::kReadWrite))->Close().ok());
+  std::filesystem::rename(other, path_);
+  ASSERT_EQ((*OpenStore(path_, OpenMode::kReadOnly))->Scan(0)->last_sequence, 0);
+  EXPECT_EQ((*source)->Lookup(SmallProblem(64), Fiction100())->tier, Tier::kExact);
+  EXPECT_EQ((*source)->Lookup(SmallProblem(60), Fiction100())->tier, Tier::kBucket);
 }
 
 TEST_F(SnapshotSourceTest, AFileThatIsNotThereOrNoDatabaseIsAnErrorWhenOpened) {

@@ -20,8 +20,8 @@ class ScriptedStore : public Store {
 
   using Store::Append;
   absl::StatusOr<int> Append(std::span<const Record> batch,
-                             std::optional<int64_t> last_sequence) override {
-    return store_->Append(batch, last_sequence);
+                             std::optional<int64_t> winners_until) override {
+    return store_->Append(batch, winners_until);
   }
   absl::StatusOr<ScanResult> Scan(int64_t since, const ScanFilter& filter) override {
     ++scans_;

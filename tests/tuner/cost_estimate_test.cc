@@ -108,14 +108,14 @@ TEST_F(CostEstimateTest, PastSweepsOfTheDeviceGiveTheRates) {
 
 TEST_F(CostEstimateTest, ProblemsThatWereNotCutOffTellWhenASearchEnds) {
   std::vector<Record> records = PastSweep(220, 100, 3000);
-  for (size_t i = 1; i <= 80; ++i) {
+  for (size_t i = 1; i <= 70; ++i) {
     std::get<Measurement>(records[i].row).problem = SmallProblem(65);
   }
   const CostRate rate = Estimate({}, {problem_}, records).trials_of_a_problem;
-  EXPECT_DOUBLE_EQ(rate.value, 140) << "of the other problem, by the same strategy";
+  EXPECT_DOUBLE_EQ(rate.value, 150) << "of the other problem, by the same strategy";
   EXPECT_EQ(rate.from, 1u);
   EXPECT_EQ(Estimate({.strategy = "auto"}, {problem_}, records).trials_of_a_problem.from, 0u);
-  EXPECT_EQ(Estimate({}, {problem_}, PastSweep(80, 100, 3000)).trials_of_a_problem.from, 0u);
+  EXPECT_EQ(Estimate({}, {problem_}, PastSweep(70, 100, 3000)).trials_of_a_problem.from, 0u);
 }
 
 TEST_F(CostEstimateTest, APastSweepOnSeveralDevicesTookTheTimeOfAll) {

@@ -272,9 +272,9 @@ class FullDisk : public Store {
  public:
   FullDisk(Store& store, size_t full_at) : store_(store), full_at_(full_at) {}
   absl::StatusOr<int> Append(std::span<const Record> batch,
-                             std::optional<int64_t> last_sequence) override {
+                             std::optional<int64_t> winners_until) override {
     if (batches_++ == full_at_) return absl::ResourceExhaustedError("the disk is full");
-    return store_.Append(batch, last_sequence);
+    return store_.Append(batch, winners_until);
   }
   absl::StatusOr<ScanResult> Scan(int64_t since, const ScanFilter& filter) override {
     return store_.Scan(since, filter);

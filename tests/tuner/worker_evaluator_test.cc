@@ -194,6 +194,9 @@ TEST(WorkerEvaluator, AProblemThatCannotBeSetUpInTimeIsSaidAndTheOthersGoOn) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("took longer than 500ms"));
   EXPECT_EQ(evaluator->usage().restarts, 2) << "it was tried three times";
   EXPECT_EQ(MeasureOne(*evaluator, kGood).measurement.outcome, Outcome::kOk);
+  const auto again = [&] { return evaluator->Measure(slow, {&kGood, 1}, Effort::kProbe).status(); };
+  EXPECT_TRUE(absl::IsResourceExhausted(again()));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(again())) << "two in a row: the device sets up none";
 }
 
 TEST(WorkerEvaluator, AHistogramReachesTheChild) {

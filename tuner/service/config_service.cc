@@ -1,5 +1,7 @@
 #include "tuner/service/config_service.h"
 
+#include <chrono>
+
 #include "proto/grpc_status.h"
 #include "tuner/service/config_handlers.h"
 
@@ -23,9 +25,12 @@ grpc::ServerUnaryReactor* ConfigService::Lookup(grpc::CallbackServerContext* con
 grpc::ServerUnaryReactor* ConfigService::BatchLookup(grpc::CallbackServerContext* context,
                                                      const v1::BatchLookupRequest* request,
                                                      v1::BatchLookupResponse* response) {
-  // A look-up that misses takes milliseconds: a thousand take longer than their caller waits.
-  return Finish(context, HandleBatchLookup(*snapshots_.Current(), *request, *response,
-                                           [context] { return context->IsCancelled(); }));
+  // A look-up that misses takes milliseconds: a thousand take longer than their caller waits. That
+  // a call is cancelled is only seen while a thread is free to see it; the clock tells without.
+  const auto cancelled = [context] {
+    return context->IsCancelled() || context->deadline() <= std::chrono::system_clock::now();
+  };
+  return Finish(context, HandleBatchLookup(*snapshots_.Current(), *request, *response, cancelled));
 }
 
 grpc::ServerUnaryReactor* ConfigService::ListWinners(grpc::CallbackServerContext* context,

@@ -11,9 +11,6 @@
 namespace moetune {
 namespace {
 
-// No driver has a longer one, and finding what resembles it would cost whoever answers.
-constexpr size_t kMaxNameBytes = 256;
-
 const DeviceSpec* FindByName(const std::vector<DeviceSpec>& devices, std::string_view name) {
   const auto found = std::ranges::find(devices, name, &DeviceSpec::name);
   return found == devices.end() ? nullptr : &*found;
