@@ -163,9 +163,8 @@ FileStamp StampOf(const std::string& path) {
 }
 
 bool IsReplaced(const std::string& path, const FileStamp& stamp) {
-  struct stat file {};
-  return stat(path.c_str(), &file) == 0 &&
-         (file.st_dev != stamp.device || file.st_ino != stamp.inode);
+  const FileStamp now = StampOf(path);
+  return now.inode != 0 && (now.device != stamp.device || now.inode != stamp.inode);
 }
 
 }  // namespace moetune

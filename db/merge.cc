@@ -42,7 +42,7 @@ absl::StatusOr<int> Merge(std::vector<Record> records, Store& store) {
     snapshot = Snapshot::Fold(std::move(snapshot), std::move(scan));
     LeaveOutSuperseded(*snapshot, records);
     absl::StatusOr<int> added = store.Append(records, snapshot->last_sequence());
-    // Another writer came in between, perhaps with a newer winner: look again.
+    // Another writer came in between with a winner, perhaps a newer one: look again.
     if (!absl::IsAborted(added.status())) return added;
   }
 }

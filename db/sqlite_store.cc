@@ -237,8 +237,8 @@ class SqliteStore : public Store {
   // Another file may take the place of this one, as `mv new.db PATH` does. What was read of the one
   // does not go with the other, even where it is a copy and has the same id.
   absl::Status CheckNotReplaced() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (!database_.has_value() || access_ == Access::kImmutable) return absl::OkStatus();
-    if (!IsReplaced(path_, stamp_)) return absl::OkStatus();
+    const bool was_open = !database_id_.empty();
+    if (!was_open || !IsReplaced(path_, stamp_)) return absl::OkStatus();
     return absl::FailedPreconditionError(
         absl::StrFormat("'%s' was replaced by another file; open it again", path_));
   }

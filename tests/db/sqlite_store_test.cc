@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <optional>
 #include <thread>
 
 #include "db/sqlite.h"
@@ -302,14 +303,20 @@ TEST_F(SqliteStoreTest, AReaderNoticesThatAnotherDatabaseTookThePlace) {
 TEST_F(SqliteStoreTest, AReaderDoesNotGoOnWithACopyOfItsDatabase) {
   const std::string copy = folder_.File("copy.db");
   ASSERT_TRUE(Open(path_)->Append(ManyWinners(2)).ok());
-  std::filesystem::copy_file(path_, copy);
-  ASSERT_TRUE(Open(copy)->Append(ManyWinners(3)).ok());
-  const auto reader = Open(path_, OpenMode::kReadOnly);
-  ASSERT_EQ(reader->Scan(0)->last_sequence, 2);
-  std::filesystem::rename(copy, path_);
-  EXPECT_THAT(std::string(reader->Scan(2).status().message()),
-              HasSubstr("was replaced by another file"));
-  EXPECT_EQ(Open(path_, OpenMode::kReadOnly)->Scan(0)->last_sequence, 5);
+  for (const bool in_read_only_folder : {false, true}) {
+    std::filesystem::copy_file(path_, copy);
+    ASSERT_TRUE(Open(copy)->Append(ManyWinners(3)).ok());
+    std::optional<ReadOnlyFolder> guard;
+    if (in_read_only_folder) guard.emplace(folder_);
+    const auto reader = Open(path_, OpenMode::kReadOnly);
+    const int64_t end = reader->Scan(0)->last_sequence;
+    guard.reset();
+    std::filesystem::rename(copy, path_);
+    if (in_read_only_folder) guard.emplace(folder_);
+    EXPECT_THAT(std::string(reader->Scan(end).status().message()),
+                HasSubstr("was replaced by another file"));
+    EXPECT_EQ(Open(path_, OpenMode::kReadOnly)->Scan(0)->last_sequence, end + 3);
+  }
 }
 
 TEST_F(SqliteStoreTest, NobodyGoesOnWithAReplacedFileThatTheOldLogLiesBeside) {
