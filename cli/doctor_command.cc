@@ -1,7 +1,7 @@
 // doctor: what this machine can do with moetune, and why not the rest.
 #include <unistd.h>
 
-#include <filesystem>
+#include <cerrno>
 #include <iostream>
 
 #include "absl/strings/str_format.h"

@@ -57,7 +57,7 @@ class Database {
  public:
   // Waits up to `busy_timeout_ms` where another process holds a lock.
   static absl::StatusOr<Database> Open(const std::string& path, Access access,
-                                       int busy_timeout_ms = 60'000);
+                                       int busy_timeout_ms = 0);
 
   absl::StatusOr<Statement> Prepare(std::string_view sql);
   absl::Status Execute(const std::string& sql);  // any number of statements, rows ignored

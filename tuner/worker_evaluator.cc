@@ -169,9 +169,10 @@ absl::StatusOr<std::vector<Trial>> WorkerEvaluator::Measure(const Problem& probl
       return learnt.status();
     } else if (++fruitless == kMaxFruitless) {
       // Of one problem it says that this one takes too long, of two in a row that none is set up.
-      if (!absl::IsResourceExhausted(learnt.status())) return learnt.status();
-      if (std::exchange(sets_up_, false)) return learnt.status();
-      return absl::DeadlineExceededError(learnt.status().message());
+      if (absl::IsResourceExhausted(learnt.status()) && !std::exchange(sets_up_, false)) {
+        return absl::DeadlineExceededError(learnt.status().message());
+      }
+      return learnt.status();
     }
   }
   return trials;

@@ -1,14 +1,13 @@
 // What a browser makes of a report: headless Chromium opens the page, a script works its controls,
 // and the document at the end is read back. Skips where there is no such browser.
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
-#include "nlohmann/json.hpp"
 #include "tests/cli/run_cli.h"
 #include "tests/testing/program.h"
 #include "tests/testing/temp_folder.h"
@@ -19,7 +18,6 @@ extern const Command kReportCommand;
 
 namespace {
 
-using ::testing::HasSubstr;
 using Json = nlohmann::json;
 
 // Empty: there is none.

@@ -128,7 +128,7 @@ absl::Status HandleBatchLookup(const Snapshot& snapshot, const v1::BatchLookupRe
         "requests");
   }
   for (int i = 0; i < request.requests_size(); ++i) {
-    if (cancelled && cancelled()) return absl::CancelledError("the batch was cancelled");
+    if (cancelled()) return absl::CancelledError("the batch was cancelled");
     RETURN_IF_ERROR(LookupAt(snapshot, request.requests(i), absl::StrFormat("requests[%d]", i),
                              *response.add_responses()));
   }

@@ -20,9 +20,10 @@ absl::Status HandleLookup(const Snapshot& snapshot, const v1::LookupRequest& req
 
 // All answers or none: the first request that has no answer fails the batch. So does `cancelled`,
 // where it says true: nobody waits any more.
-absl::Status HandleBatchLookup(const Snapshot& snapshot, const v1::BatchLookupRequest& request,
-                               v1::BatchLookupResponse& response,
-                               const std::function<bool()>& cancelled = {});
+absl::Status HandleBatchLookup(
+    const Snapshot& snapshot, const v1::BatchLookupRequest& request,
+    v1::BatchLookupResponse& response,
+    const std::function<bool()>& cancelled = [] { return false; });
 
 // A page token names the last winner of its page, so that pages go on rightly when winners are
 // added in between: none that stood throughout is left out or comes twice.
